@@ -1,0 +1,8 @@
+"""Keras layers: cells, the loop over time, and what stands around them. One concept a file."""
+
+from rnnkit.layers.cell import RecurrentCell
+from rnnkit.layers.elman import Elman, ElmanCell
+from rnnkit.layers.initial_state import LearnedInitialState
+from rnnkit.layers.recurrent import Recurrent
+
+__all__ = ["Elman", "ElmanCell", "LearnedInitialState", "Recurrent", "RecurrentCell"]

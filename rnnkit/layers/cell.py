@@ -1,0 +1,80 @@
+"""What a recurrent cell is."""
+
+import keras
+from keras import ops, tree
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class RecurrentCell(keras.layers.Layer):
+    """Base class of recurrent cells: a projection of the input, and a step.
+
+    A recurrent network is, in the words of the decks, s_t = R(s_{t-1}, x_t) and y_t = O(s_t): the same two functions at
+    every time step. A cell writes R in two parts:
+
+    - `project(inputs)` is all that can be done with x_t alone (the input half of every gate). It needs no state, so a
+      layer does it for all time steps at once, as one matrix product, before the loop.
+    - `step(projected, states, training)` is what is left, the recurrence: it returns y_t and the list of new states.
+
+    `call(inputs, states, training)` is `step(project(inputs), states)`, so every cell also works in `keras.layers.RNN`
+    and `keras.layers.StackedRNNCells`.
+
+    A subclass sets `state_size` (list of integers, the features of each state) and `output_size` (integer) in its
+    constructor, makes its weights in `build(input_shape)`, and implements `step`. It implements `project` where there is
+    something to project, and `readout` where y_t is not simply its first state.
+
+    Example:
+
+    >>> import keras, numpy as np, rnnkit.layers
+    >>> class Decay(rnnkit.layers.RecurrentCell):  # s_t = s_{t-1} / 2 + x_t
+    ...     def __init__(self, units, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.state_size, self.output_size = [units], units
+    ...     def step(self, projected, states, training=False):
+    ...         state = 0.5 * states[0] + projected
+    ...         return state, [state]
+    >>> layer = rnnkit.layers.Recurrent(Decay(1), return_sequences=True)
+    >>> np.array(layer(np.ones((1, 4, 1), "float32"))).ravel().tolist()
+    [1.0, 1.5, 1.75, 1.875]
+
+    References:
+        "Recurrent neural networks: an abstraction" (deck); Huang, "Recurrent Neural Networks" (deck).
+    """
+
+    state_size = None
+    output_size = None
+
+    def project(self, inputs):
+        """The part of the step that needs no state.
+
+        Args:
+            inputs: tensor `(..., input_features)`: one step `(batch, input_features)`, or all steps at once
+                `(batch, time, input_features)`.
+
+        Returns:
+            A tensor, or a nested structure of tensors, with the same leading axes.
+        """
+        return inputs
+
+    def step(self, projected, states, training=False):
+        """One time step.
+
+        Args:
+            projected: what `project` returned for this step, `(batch, ...)`.
+            states: list of tensors `(batch, state_size[i])`.
+            training: whether this is a training run.
+
+        Returns:
+            y_t `(batch, output_size)` and the list of new states.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement step(projected, states, training).")
+
+    def readout(self, states):
+        """O of the decks: y_t `(batch, output_size)` from the states at t. By default, the first state."""
+        return states[0]
+
+    def call(self, inputs, states, training=False):
+        return self.step(self.project(inputs), list(states), training=training)
+
+    def get_initial_state(self, batch_size=None):
+        """Zeros `(batch_size, state_size[i])` for each state."""
+        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in tree.flatten(self.state_size)]

@@ -1,0 +1,265 @@
+"""What every recurrent layer of rnnkit is held to. A test module makes a `Case` and runs all of `CHECKS` on it."""
+
+import pathlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from rnnkit import backend
+from tests import oracles
+
+BATCH, TIME, FEATURES = 5, 6, 3
+
+MASKS = {
+    "none": None,
+    "right": np.array(
+        [[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 1, 0]]
+    ),
+    "left": np.array(
+        [[1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 1, 1], [0, 1, 1, 1, 1, 1]]
+    ),
+    "holes": np.array(
+        [[1, 0, 1, 1, 0, 1], [0, 1, 0, 1, 0, 1], [1, 1, 0, 0, 1, 1], [0, 0, 1, 1, 0, 0], [1, 1, 1, 0, 1, 1]]
+    ),
+    "empty rows": np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0], [1] * 6, [0, 0, 0, 0, 0, 0], [0, 1, 1, 0, 1, 0]]),
+}
+
+
+@dataclass
+class Case:
+    """A layer and its oracle: `make(**kwargs)` builds the layer, `step` is its equation in `tests/oracles.py`."""
+
+    make: Callable
+    step: Callable
+    state_sizes: list
+
+    def layer(self, **kwargs):
+        layer = self.make(**kwargs)
+        layer.build((None, None, FEATURES))
+        rng = np.random.default_rng(7)
+        layer.set_weights([rng.normal(scale=0.6, size=weight.shape) for weight in layer.get_weights()])
+        return layer
+
+    def states(self, seed=3):
+        rng = np.random.default_rng(seed)
+        return [rng.normal(size=(BATCH, size)).astype("float32") for size in self.state_sizes]
+
+
+def sequences(seed=1):
+    return np.random.default_rng(seed).normal(size=(BATCH, TIME, FEATURES)).astype("float32")
+
+
+def masks():
+    return [(name, None if mask is None else mask.astype(bool)) for name, mask in MASKS.items()]
+
+
+def values_equal_the_oracle(case):
+    x, states = sequences(), case.states()
+    for name, mask in masks():
+        for options in ({}, {"go_backwards": True}, {"unroll": True}, {"zero_output_for_mask": True}):
+            layer = case.layer(return_sequences=True, return_state=True, **options)
+            options.pop("unroll", None)
+            expected, expected_states = oracles.run(case.step, layer.get_weights(), x, states, mask, **options)
+            outputs, *last = layer(x, initial_state=states, mask=mask)
+            assert tuple(outputs.shape) == expected.shape
+            np.testing.assert_allclose(to_numpy(outputs), expected, atol=2e-6, err_msg=f"mask: {name}, {options}")
+            for state, expected_state in zip(last, expected_states, strict=True):
+                np.testing.assert_allclose(to_numpy(state), expected_state, atol=2e-6, err_msg=f"mask: {name}")
+            alone = case.layer(return_sequences=False, **options)(x, initial_state=states, mask=mask)
+            np.testing.assert_allclose(to_numpy(alone), expected[:, -1], atol=2e-6, err_msg=f"mask: {name}, {options}")
+
+
+def gradients_equal_finite_differences_of_the_oracle(case):
+    x, states = sequences()[:3, :4], [state[:3] for state in case.states()]
+    coefficients = np.random.default_rng(5).normal(size=(3, 4, oracle_output(case, x, states).shape[-1]))
+    layer = case.layer(return_sequences=True)
+    weights = layer.get_weights()
+    for name, mask in masks():
+        mask = None if mask is None else mask[:3, :4]
+
+        def loss(*tensors, mask=mask):
+            *weights, x, state = tensors
+            rest = [ops.convert_to_tensor(s) for s in states[1:]]
+            outputs, _ = layer.stateless_call(weights, [], x, initial_state=[state, *rest], mask=mask)
+            return ops.sum(outputs * ops.convert_to_tensor(coefficients, "float32"))
+
+        inputs = [*weights, x, states[0]]
+        gradients = backend.gradient(loss, [ops.convert_to_tensor(array) for array in inputs])
+        for index, gradient in enumerate(gradients):
+
+            def oracle_loss(array, index=index, inputs=inputs, mask=mask):
+                *weights, x, state = [*inputs[:index], array, *inputs[index + 1 :]]
+                outputs, _ = oracles.run(case.step, weights, x, [state, *states[1:]], mask)
+                return float((outputs * coefficients).sum())
+
+            expected = oracles.numerical_gradient(oracle_loss, inputs[index])
+            np.testing.assert_allclose(to_numpy(gradient), expected, atol=2e-5, err_msg=f"mask: {name}, tensor {index}")
+
+
+def garbage_in_the_padding_changes_nothing(case):
+    x = sequences()
+    layer = case.layer(return_sequences=True, return_state=True, zero_output_for_mask=True)
+    for name, mask in masks()[1:]:
+        clean = layer(np.where(mask[..., None], x, 0.0).astype("float32"), mask=mask)
+        for garbage in (1e6, -np.inf, np.nan):
+            dirty = np.where(mask[..., None], x, garbage).astype("float32")
+            for expected, value in zip(clean, layer(dirty, mask=mask), strict=True):
+                np.testing.assert_array_equal(to_numpy(value), to_numpy(expected), err_msg=f"{name}, {garbage}")
+
+            def loss(*weights, dirty=dirty, mask=mask):
+                return ops.sum(ops.square(layer.stateless_call(weights, [], dirty, mask=mask)[0][0]))
+
+            weights = [ops.convert_to_tensor(weight) for weight in layer.get_weights()]
+            assert all(np.isfinite(to_numpy(g)).all() for g in backend.gradient(loss, weights)), f"{name}, {garbage}"
+
+
+def symbolic_shapes_equal_eager_ones(case):
+    for time in (TIME, None):
+        for options in ({}, {"return_sequences": True}, {"return_sequences": True, "return_state": True}):
+            layer = case.layer(**options)
+            inputs = keras.Input((time, FEATURES))
+            model = keras.Model(inputs, layer(inputs))
+            x = sequences()
+            for symbolic, eager in zip(_list(model.output), _list(layer(x)), strict=True):
+                assert [a for a in symbolic.shape if a] == [
+                    b for a, b in zip(symbolic.shape, eager.shape, strict=True) if a
+                ]
+            for in_graph, eager in zip(_list(model.predict(x, verbose=0)), _list(layer(x)), strict=True):
+                np.testing.assert_allclose(in_graph, to_numpy(eager), atol=1e-6)
+
+
+def config_makes_the_same_layer(case):
+    layer = case.layer(return_sequences=True, go_backwards=True, name="mine")
+    twin = type(layer).from_config(layer.get_config())
+    assert twin.get_config() == layer.get_config()
+    twin.build((None, None, FEATURES))
+    twin.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(to_numpy(twin(sequences())), to_numpy(layer(sequences())))
+
+
+def saved_model_is_the_same_model(case):
+    inputs = keras.Input((None, FEATURES))
+    outputs, *states = case.layer(return_sequences=True, return_state=True)(inputs)
+    model = keras.Model(inputs, [keras.layers.Dense(2)(outputs), *states])
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.keras"
+        model.save(path)
+        loaded = keras.saving.load_model(path)  # safe mode is the default
+    for expected, value in zip(
+        model.predict(sequences(), verbose=0), loaded.predict(sequences(), verbose=0), strict=True
+    ):
+        np.testing.assert_array_equal(value, expected)
+
+
+def trains_with_fit(case):
+    x = np.concatenate([sequences(seed) for seed in range(8)])
+    y = x[:, :, :1].cumsum(axis=1) / 3
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([case.layer(return_sequences=True), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.02), loss="mse")
+    losses = model.fit(x, y, epochs=8, batch_size=8, verbose=0).history["loss"]
+    assert losses[-1] < 0.5 * losses[0], losses
+
+
+def works_in_mixed_precision(case):
+    mask = MASKS["holes"].astype(bool)
+    expected = to_numpy(case.layer(return_sequences=True)(sequences(), mask=mask))
+    for policy, tolerance in (("mixed_float16", 0.01), ("mixed_bfloat16", 0.08)):
+        layer = case.layer(return_sequences=True, return_state=True, dtype=policy)
+        outputs, *states = layer(sequences(), mask=mask)
+        compute_dtype = policy.removeprefix("mixed_")
+        assert keras.backend.standardize_dtype(outputs.dtype) == compute_dtype
+        assert all(keras.backend.standardize_dtype(state.dtype) == compute_dtype for state in states)
+        assert all(weight.dtype == "float32" for weight in layer.weights)
+        np.testing.assert_allclose(to_numpy(ops.cast(outputs, "float32")), expected, atol=tolerance)
+
+
+def works_inside_bidirectional(case):
+    x, layer = sequences(), case.layer(return_sequences=True)
+    for name, mask in masks():
+        both = keras.layers.Bidirectional(case.make(return_sequences=True))
+        both.build(x.shape)
+        forward, backward = layer.get_weights(), [0.5 * weight for weight in layer.get_weights()]
+        both.set_weights(forward + backward)
+        states = [np.zeros((BATCH, size)) for size in case.state_sizes]
+        there, _ = oracles.run(case.step, forward, x, states, mask, zero_output_for_mask=True)
+        back, _ = oracles.run(case.step, backward, x, states, mask, go_backwards=True, zero_output_for_mask=True)
+        expected = np.concatenate([there, back[:, ::-1]], axis=-1)
+        np.testing.assert_allclose(to_numpy(both(x, mask=mask)), expected, atol=2e-6, err_msg=f"mask: {name}")
+
+
+def works_in_a_stack(case):
+    x = sequences()
+    first = case.layer(return_sequences=True)
+    second = case.make(return_sequences=True)
+    for name, mask in masks():
+        outputs = second(first(x, mask=mask), mask=mask)
+        states = [np.zeros((BATCH, size)) for size in case.state_sizes]
+        lower, _ = oracles.run(case.step, first.get_weights(), x, states, mask)
+        expected, _ = oracles.run(case.step, second.get_weights(), lower, states, mask)
+        np.testing.assert_allclose(to_numpy(outputs), expected, atol=4e-6, err_msg=f"mask: {name}")
+
+
+def the_cell_works_in_keras_rnn(case):
+    layer = case.layer(return_sequences=True)
+    keras_layer = keras.layers.RNN(layer.cell, return_sequences=True)
+    for name, mask in masks():
+        expected = to_numpy(keras_layer(sequences(), mask=mask))
+        np.testing.assert_allclose(
+            to_numpy(layer(sequences(), mask=mask)), expected, atol=1e-6, err_msg=f"mask: {name}"
+        )
+    stack = keras.layers.RNN([layer.cell, case.make().cell])
+    assert to_numpy(stack(sequences())).shape == (BATCH, layer.cell.output_size)
+
+
+def stateful_runs_go_on(case):
+    x, whole = sequences(), case.layer(return_sequences=True)
+    parts = case.make(return_sequences=True, stateful=True)
+    parts.build((BATCH, TIME // 2, FEATURES))
+    parts.set_weights(whole.get_weights()[: len(parts.get_weights())])
+    expected = to_numpy(whole(x))
+    for _ in range(2):
+        halves = [to_numpy(parts(x[:, : TIME // 2])), to_numpy(parts(x[:, TIME // 2 :]))]
+        np.testing.assert_allclose(np.concatenate(halves, axis=1), expected, atol=1e-6)
+        parts.reset_state()
+
+
+def one_step_and_one_row_work(case):
+    layer = case.layer(return_sequences=True)
+    states = [np.zeros((1, size)) for size in case.state_sizes]
+    x = sequences()[:1, :1]
+    expected, _ = oracles.run(case.step, layer.get_weights(), x, states)
+    np.testing.assert_allclose(to_numpy(layer(x)), expected, atol=2e-6)
+
+
+CHECKS = [
+    values_equal_the_oracle,
+    gradients_equal_finite_differences_of_the_oracle,
+    garbage_in_the_padding_changes_nothing,
+    symbolic_shapes_equal_eager_ones,
+    config_makes_the_same_layer,
+    saved_model_is_the_same_model,
+    trains_with_fit,
+    works_in_mixed_precision,
+    works_inside_bidirectional,
+    works_in_a_stack,
+    the_cell_works_in_keras_rnn,
+    stateful_runs_go_on,
+    one_step_and_one_row_work,
+]
+
+
+def oracle_output(case, x, states):
+    return oracles.run(case.step, case.layer().get_weights(), x, states)[0]
+
+
+def to_numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def _list(value):
+    return list(value) if isinstance(value, (list, tuple)) else [value]
