@@ -1,0 +1,143 @@
+"""Where data comes from: the pins of every file that rnnkit does not ship, the cache, and the checks.
+
+A file counts only when its SHA-256 is the pinned one. `cached` looks for a file in the folder that the environment
+variable `RNNKIT_DATA` names, else in the user's cache folder, and downloads it there when it is missing. `shipped`
+takes a file that another Python package ships. Whatever goes wrong, both raise a `DataError`.
+"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+
+class DataError(OSError):
+    """A data file is missing, changed, cut, or cannot be downloaded or stored.
+
+    The message names the file, its address, the expected and (where there is a file) the found SHA-256, and what to do.
+    It is an `OSError`, as the errors of disks and networks are.
+    """
+
+
+class DataFile(NamedTuple):
+    """A pinned file: its name in the cache or in its package, its SHA-256, and the address to download it from."""
+
+    name: str
+    sha256: str
+    address: str = ""
+
+
+TINY_SHAKESPEARE = DataFile(
+    name="tinyshakespeare.txt",
+    sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    address="https://raw.githubusercontent.com/karpathy/char-rnn/"
+    "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
+)
+WIKIPEDIA = DataFile(
+    name="enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
+    sha256="a53f4648dec40467ebdcbc7a1307eddb51fe6e28e9309f6ebde81ba0d04bea2d",
+)
+WORDSIM353 = DataFile("wordsim353.tsv", "f92a022fc2537793a15bc3a8c162ebcd74990e033a228bb6388cb71e4c0b1e1d")
+SIMLEX999 = DataFile("simlex999.txt", "d5e0501971478a511430ee880bd0121e94ac701ba86d90544d83e6d2ba3db05d")
+ANALOGIES = DataFile("questions-words.txt", "8c29b3332afc46f3fb8be04cb5297bf96f39aa7131272dff57869b4485b22a36")
+
+
+def cached(file):
+    """The path of a pinned file in the cache, downloaded when it is missing.
+
+    A file that is there is checked and never changed. A download is written into a scratch folder next to its place,
+    checked, and only then moved there.
+
+    Args:
+        file: a `DataFile` with an address.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        DataError: when the file that is there is not the pinned one, or a download fails, is not the pinned file, or
+            cannot be stored.
+    """
+    folder = _folder()
+    path = folder / file.name
+    if os.path.lexists(path):
+        _check(file, path, f"Move {path} away (rnnkit does not touch it) and run again to download the file.")
+        return path
+    by_hand = (
+        "Run again when the network and the disk allow it; or download the address by hand, store it under the name "
+        f"{file.name} in a folder, and set the environment variable RNNKIT_DATA to that folder."
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
+            download = Path(scratch, file.name)
+            _download(file.address, download)
+            _check(file, download, f"The download was thrown away. {by_hand}", shown=path)
+            os.replace(download, path)
+    except DataError:
+        raise
+    except (OSError, ValueError) as error:  # requests raises both kinds
+        raise _error(file, path, f"cannot be downloaded or stored ({error})", by_hand) from error
+    return path
+
+
+def shipped(file, path, package):
+    """The path of a pinned file that a Python package ships.
+
+    Args:
+        file: a `DataFile`.
+        path: where the package keeps it.
+        package: name of the package, for the error.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        DataError: when the file is missing or is not the pinned one.
+    """
+    _check(file, Path(path), f"Install the package anew: pip install --force-reinstall --no-deps {package}")
+    return Path(path)
+
+
+def require(module, package):
+    """The error for a package that a loader needs and that is not installed: `raise require(...) from error`."""
+    return ImportError(f'{module} needs the package {package}. Install it with: pip install "rnnkit[notebooks]"')
+
+
+def _folder():
+    if named := os.environ.get("RNNKIT_DATA"):
+        return Path(named).expanduser().absolute()
+    import pooch
+
+    return Path(pooch.os_cache("rnnkit"))
+
+
+def _download(address, path):
+    import pooch
+
+    # The files are small: read at once, no connection stays open when the disk refuses the bytes.
+    pooch.HTTPDownloader(stream=False)(address, str(path), None)
+
+
+def _check(file, path, remedy, shown=None):
+    """Raise a `DataError` unless `path` holds the pinned bytes. The message speaks of `shown` where it is given."""
+    shown = shown or path
+    try:
+        with open(path, "rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _error(file, shown, f"cannot be read ({error})", remedy) from error
+    if found != file.sha256:
+        raise _error(file, shown, "is cut or changed: its SHA-256 is not the pinned one", remedy, found)
+
+
+def _error(file, path, problem, remedy, found="no file to hash"):
+    return DataError(
+        f"{file.name} {problem}.\n"
+        f"  file              {path}\n"
+        f"  address           {file.address or 'none: a Python package ships it'}\n"
+        f"  expected SHA-256  {file.sha256}\n"
+        f"  found SHA-256     {found}\n"
+        f"{remedy}"
+    )
