@@ -3,6 +3,8 @@
 Needs Matplotlib: `pip install "rnnkit[notebooks]"`.
 """
 
+import io
+
 try:
     import matplotlib.pyplot as plt
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -18,7 +20,7 @@ SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"
 
 _STYLE = {
     "figure.figsize": (7, 3.5),
-    "figure.dpi": 90,
+    "figure.dpi": 100,
     "figure.constrained_layout.use": True,
     "font.size": 10,
     "axes.prop_cycle": plt.cycler(color=COLOURS),
@@ -46,14 +48,24 @@ def show(alt, figure=None):
     figure = figure or plt.gcf()
     try:
         from IPython import get_ipython
-        from IPython.display import display
     except ImportError:
         get_ipython = None
     if get_ipython is None or get_ipython() is None:
         plt.show()
     else:
-        display(figure, metadata={"image/png": {"alt": alt}})
+        _display(figure, alt)
     plt.close(figure)
+
+
+def _display(figure, alt):
+    """Puts the figure into the notebook as a PNG of 256 colours, a third of the size of a full one."""
+    from IPython.display import Image, display
+    from PIL import Image as Pixels
+
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png")
+    Pixels.open(full).convert("RGB").quantize(256, dither=Pixels.Dither.NONE).save(small, format="png", optimize=True)
+    display(Image(small.getvalue(), alt=alt, metadata={"alt": alt}))
 
 
 def heat_map(values, rows, columns, axes=None, label=None, numbers=None, diverging=False, limits=None):

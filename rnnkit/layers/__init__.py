@@ -4,5 +4,6 @@ from rnnkit.layers.cell import RecurrentCell
 from rnnkit.layers.elman import Elman, ElmanCell
 from rnnkit.layers.initial_state import LearnedInitialState
 from rnnkit.layers.recurrent import Recurrent
+from rnnkit.layers.word2vec import CBOW, SkipGram
 
-__all__ = ["Elman", "ElmanCell", "LearnedInitialState", "Recurrent", "RecurrentCell"]
+__all__ = ["CBOW", "Elman", "ElmanCell", "LearnedInitialState", "Recurrent", "RecurrentCell", "SkipGram"]

@@ -19,8 +19,8 @@ class RecurrentCell(keras.layers.Layer):
     and `keras.layers.StackedRNNCells`.
 
     A subclass sets `state_size` (list of integers, the features of each state) and `output_size` (integer) in its
-    constructor, makes its weights in `build(input_shape)`, and implements `step`. It implements `project` where there is
-    something to project, and `readout` where y_t is not simply its first state.
+    constructor, makes its weights in `build(input_shape)`, and implements `step`. It implements `project` where there
+    is something to project, and `readout` where y_t is not simply its first state.
 
     Example:
 

@@ -120,8 +120,9 @@ class Elman(CellLayer):
     Args:
         units, output_units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
         output_initializer: see `ElmanCell`.
-        **kwargs: `return_sequences`, `return_state`, `go_backwards`, `stateful`, `unroll`, `zero_output_for_mask`, `name`,
-            `dtype`, `trainable`: see `Recurrent`, which also tells the call arguments, what comes back and what is raised.
+        **kwargs: `return_sequences`, `return_state`, `go_backwards`, `stateful`, `unroll`, `zero_output_for_mask`,
+            `name`, `dtype`, `trainable`: see `Recurrent`, which also tells the call arguments, what comes back and
+            what is raised.
 
     Example:
 

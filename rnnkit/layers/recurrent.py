@@ -41,8 +41,8 @@ class Recurrent(keras.layers.RNN):
         followed by each last state `(batch, cell.state_size[i])`.
 
     Raises:
-        ValueError: the cell is not a `RecurrentCell` or lacks its sizes; sequences, states or mask have the wrong shape;
-            a step that counts holds NaN (seen only outside of a compiled function, where the numbers are known).
+        ValueError: the cell is not a `RecurrentCell` or lacks its sizes; sequences, states or mask have the wrong
+            shape; a step that counts holds NaN (seen only outside of a compiled function, where the numbers are known).
 
     Example:
 

@@ -1,0 +1,52 @@
+# Each command makes the environment that it needs; a second run reuses it. PYTHON=/path/to/python chooses the Python.
+
+.PHONY: help notebooks lab outputs test test-portable test-backends test-colab bench lock clean .venv .venv-jax .venv-torch .venv-colab
+python := .venv/bin/python
+
+help:
+	@echo "make notebooks      run every notebook; executed copies and HTML pages go to build/notebooks/"
+	@echo "make lab            open JupyterLab on the notebooks"
+	@echo "make test           lint, unit tests, docstring examples, every notebook against its stored outputs"
+	@echo "make test-portable  the notebooks again, with the instructions of older processors"
+	@echo "make test-backends  the unit tests on JAX and on PyTorch"
+	@echo "make test-colab     the notebooks in a twin of Colab's environment (needs a Python 3.13)"
+	@echo "make bench          every benchmark"
+	@echo "make outputs        run every notebook and store its outputs in notebooks/"
+	@echo "make lock           pin the dependencies again (needs uv)"
+	@echo "make clean          remove the environments and build/"
+
+notebooks: .venv
+	@$(python) tools/notebooks.py
+
+outputs: .venv
+	@$(python) tools/notebooks.py --in-place
+
+lab: .venv
+	@$(python) -m jupyterlab --notebook-dir=notebooks
+
+test: .venv
+	@$(python) -m pytest
+
+test-portable: .venv
+	ONEDNN_MAX_CPU_ISA=AVX2 $(python) -m pytest notebooks tests/test_notebooks.py
+	ONEDNN_MAX_CPU_ISA=SSE41 $(python) -m pytest notebooks tests/test_notebooks.py
+
+test-backends: .venv-jax .venv-torch
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest tests
+
+test-colab: .venv .venv-colab
+	@sh tools/test_colab.sh
+
+bench: .venv
+	@for script in benchmarks/*.py; do [ ! -e "$$script" ] || $(python) "$$script" || exit 1; done
+
+lock:
+	uv pip compile pyproject.toml --extra notebooks --extra test --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+
+clean:
+	rm -rf build .venv .venv-jax .venv-torch .venv-colab
+
+.venv .venv-jax .venv-torch .venv-colab:
+	@sh tools/environment.sh $@

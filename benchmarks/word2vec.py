@@ -1,0 +1,150 @@
+"""Word2Vec beside gensim: words per second, WordSim-353 and analogies, on the same text with the same settings.
+
+    python benchmarks/word2vec.py [--seeds 3] [--epochs 10]
+
+Words per second are all words of the corpus, times the epochs, divided by the seconds from the token lists to the
+vectors: vocabulary and training, for both libraries. Runs alternate, and the ratio is the ratio of medians. gensim has
+two workers and its defaults for everything else; rnnkit has its two threads. CBOW appears twice: beside gensim as it is
+(a first learning rate of 0.025), and beside gensim with the 0.05 that rnnkit and word2vec.c use. Memory is what
+training adds to the peak of a fresh process that has already loaded both libraries and the text.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gensim
+import numpy as np
+from gensim.models import Word2Vec as GensimWord2Vec
+
+from rnnkit.datasets import analogies, wikipedia, word_similarity
+from rnnkit.word2vec import Word2Vec
+
+RESULTS = Path(__file__).parent / "results" / "word2vec.json"
+ROWS = {  # name: architecture, gensim's first learning rate
+    "skip-gram": ("skip_gram", 0.025),
+    "CBOW": ("cbow", 0.025),
+    "CBOW, gensim at 0.05": ("cbow", 0.05),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--memory", choices=["rnnkit", "gensim"], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    documents = wikipedia()
+    if arguments.memory:
+        print(peak_of_training(arguments.memory, documents))
+        return
+    results = {name: measure(name, documents, arguments) for name in ROWS}
+    memory = {library: memory_in_a_process_of_its_own(library) for library in ("gensim", "rnnkit")}
+    report(results, memory)
+    RESULTS.parent.mkdir(exist_ok=True)
+    text = json.dumps({"machine": machine(), "seeds": arguments.seeds, "epochs": arguments.epochs,
+                       "results": results, "megabytes_added_by_training": memory}, indent=1)  # fmt: skip
+    RESULTS.write_text(text + "\n", encoding="utf-8")
+
+
+def train_rnnkit(documents, seed, epochs, architecture, _):
+    return Word2Vec(architecture=architecture, seed=seed).fit(documents, epochs, progress=False).to_keyed_vectors()
+
+
+def train_gensim(documents, seed, epochs, architecture, first_rate):
+    skip_gram = int(architecture == "skip_gram")
+    settings = dict(vector_size=100, window=5, negative=5, min_count=5, sample=1e-3, alpha=first_rate, workers=2)
+    return GensimWord2Vec(documents, sg=skip_gram, seed=seed, epochs=epochs, **settings).wv
+
+
+TRAIN = {"gensim": train_gensim, "rnnkit": train_rnnkit}
+
+
+def measure(name, documents, arguments):
+    runs = {library: [] for library in TRAIN}
+    words = sum(map(len, documents)) * arguments.epochs
+    for seed in range(1, arguments.seeds + 1):
+        for library, train in TRAIN.items():
+            start = time.perf_counter()
+            vectors = train(documents, seed, arguments.epochs, *ROWS[name])
+            seconds = time.perf_counter() - start
+            runs[library].append(
+                {
+                    "seed": seed,
+                    "words_per_second": words / seconds,
+                    "wordsim353_rho": float(vectors.evaluate_word_pairs(word_similarity().path)[1][0]),
+                    "analogies": float(vectors.evaluate_word_analogies(analogies().path)[0]),
+                }
+            )
+            print(f"{name}, seed {seed}, {library}: {runs[library][-1]['words_per_second']:,.0f} words/s", flush=True)
+    return runs
+
+
+def peak_of_training(library, documents):
+    """Megabytes; Linux only, where a process can forget its peak."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    before = peak()
+    if library == "gensim":
+        train_gensim(documents, 1, 1, "skip_gram", 0.025)
+    else:  # without the copy that to_keyed_vectors makes
+        Word2Vec().fit(documents, 1, progress=False)
+    return peak() - before
+
+
+def peak():
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def memory_in_a_process_of_its_own(library):
+    if not sys.platform.startswith("linux"):
+        return None
+    command = [sys.executable, __file__, "--memory", library]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def report(results, memory):
+    print(f"\n{'':22}{'words/s':>12}{'':>12}{'ratio of medians':>26}{'rho':>16}{'analogies':>18}")
+    both = "gensim  rnnkit"
+    print(f"{'':22}{'gensim':>12}{'rnnkit':>12}{'(lowest to highest)':>26}{both:>16}{both:>18}")
+    for name, runs in results.items():
+        speeds = {library: [run["words_per_second"] for run in runs[library]] for library in runs}
+        medians = {library: statistics.median(values) for library, values in speeds.items()}
+        ratios = [mine / theirs for mine, theirs in zip(speeds["rnnkit"], speeds["gensim"], strict=True)]
+        ratio = f"{medians['rnnkit'] / medians['gensim']:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        scores = [
+            "  ".join(f"{np.mean([run[score] for run in runs[library]]):.3f}" for library in ("gensim", "rnnkit"))
+            for score in ("wordsim353_rho", "analogies")
+        ]
+        speed = f"{medians['gensim']:12,.0f}{medians['rnnkit']:12,.0f}{ratio:>26}"
+        print(f"{name:22}{speed}{scores[0]:>16}{scores[1]:>18}")
+    if memory["gensim"] is not None:
+        print(f"memory added by training: gensim {memory['gensim']:.0f} MB, rnnkit {memory['rnnkit']:.0f} MB")
+
+
+def machine():
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "gensim": gensim.__version__,
+    }
+
+
+def processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

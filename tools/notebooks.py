@@ -1,0 +1,137 @@
+"""Runs notebooks from a clean kernel, one progress line each, and keeps executed copies and HTML pages.
+
+python tools/notebooks.py                       every notebook, results in build/notebooks/
+python tools/notebooks.py --in-place FILE ...   store the outputs in the notebooks themselves, in the canonical form
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from traitlets import default
+
+ROOT = Path(__file__).resolve().parent.parent
+METADATA = {  # the same on every machine
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+CELL_METADATA = ("tags",)
+PAGE = """\
+{% extends "lab/index.html.j2" %}
+{% block data_png scoped %}
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+<img src="data:image/png;base64,{{ output.data["image/png"] }}" alt="{{ output | get_metadata("alt", "image/png") or "" | escape_html }}">
+</div>
+{% endblock %}
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb")))
+    parser.add_argument("--in-place", action="store_true", help="store the outputs in the notebooks themselves")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "notebooks", help="folder of the results")
+    parser.add_argument("--python", type=os.path.abspath, default=sys.executable, help="the Python that runs the cells")
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    errors = []
+    for path in options.files:
+        print(f"{path.stem:<24}", end="", flush=True)
+        start = time.perf_counter()
+        try:
+            notebook = nbformat.read(path, as_version=4)
+            error = execute(notebook, path.parent, options.python)
+            if options.in_place and not error:
+                nbformat.write(canonical(notebook), path)
+            nbformat.write(notebook, options.output / path.name)
+            page = options.output / f"{path.stem}.html"
+            page.write_text(as_html(notebook, path), encoding="utf-8")
+        except Exception as problem:  # whatever one notebook does, the others still run
+            error, notebook = describe(problem), None
+        print(f"{time.perf_counter() - start:7.1f} s  {device(notebook)}{'  FAILED' if error else ''}", flush=True)
+        if error:
+            errors.append(f"{path.name}: {error}")
+    print("\n".join(errors), file=sys.stderr, end="\n" if errors else "")
+    return 1 if errors else 0
+
+
+def execute(notebook, folder, python):
+    """Runs all cells in place; returns None, or the failing cell's number and its error."""
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code_cells:
+        cell.outputs, cell.execution_count = [], None
+    started = []
+    client = NotebookClient(
+        notebook,
+        kernel_manager_class=kernel_manager(python),
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+        on_cell_execute=lambda cell, cell_index: started.append(cell),
+    )
+    try:
+        client.execute()
+    except Exception as problem:
+        number = next((i for i, cell in enumerate(code_cells, 1) if started and cell is started[-1]), 0)
+        return f"cell [{number}]: {describe(problem)}" if number else describe(problem)
+
+
+def kernel_manager(python):
+    """A kernel manager that always starts `python`, whichever kernels the machine knows under the same name."""
+    command = [python, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
+
+    class Kernels(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name):
+            return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+    class Manager(AsyncKernelManager):
+        @default("kernel_spec_manager")
+        def _kernels(self):
+            return Kernels(parent=self)
+
+    return Manager
+
+
+def canonical(notebook):
+    """The notebook without what depends on the machine or on the editor."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell in notebook.cells:
+        cell.metadata = {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
+    return notebook
+
+
+def as_html(notebook, path):
+    """One page with its pictures and their descriptions inside; formulas are drawn by MathJax from the network."""
+    exporter = HTMLExporter(embed_images=True, raw_template=PAGE)
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem, "path": str(path.parent)}})
+    return page
+
+
+def device(notebook):
+    """The device that the notebook's set-up line names."""
+    for cell in notebook.cells if notebook else []:
+        for output in cell.get("outputs", []):
+            if line := re.search(r" \| Keras .* \| Python \S+ \| (.+)", output.get("text", "")):
+                return line[1]
+    return "-"
+
+
+def describe(problem):
+    """An error in one line: its type and the last line of its message."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(problem)).strip().splitlines()
+    if getattr(problem, "ename", None):  # an error in a cell
+        return f"{problem.ename}: {problem.evalue}"
+    return f"{type(problem).__name__}: {lines[-1] if lines else ''}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
