@@ -28,7 +28,7 @@ class Shape(NamedTuple):
     batch: int  # blocks in one step of gradient descent
 
 
-SHAPES = {"skip_gram": Shape(block=32, shared=16, batch=56), "cbow": Shape(block=16, shared=8, batch=128)}
+SHAPES = {"skip_gram": Shape(block=32, shared=24, batch=56), "cbow": Shape(block=16, shared=8, batch=128)}
 
 
 class Trainer:

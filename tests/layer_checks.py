@@ -207,7 +207,10 @@ def works_in_a_stack(case):
 def the_cell_works_in_keras_rnn(case):
     layer = case.layer(return_sequences=True)
     keras_layer = keras.layers.RNN(layer.cell, return_sequences=True)
+    one_size = layer.cell.state_size == [layer.cell.output_size]
     for name, mask in masks():
+        if mask is not None and not one_size and keras.backend.backend() == "jax":
+            continue  # Keras's own loop on JAX masks states and outputs with one shape
         expected = to_numpy(keras_layer(sequences(), mask=mask))
         np.testing.assert_allclose(
             to_numpy(layer(sequences(), mask=mask)), expected, atol=1e-6, err_msg=f"mask: {name}"

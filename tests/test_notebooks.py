@@ -215,7 +215,9 @@ def validates_while_it_trains(lesson):
     for cell, call in lesson.calls():
         keywords = {keyword.arg for keyword in call.keywords}
         if isinstance(call.func, ast.Attribute) and call.func.attr == "fit" and "epochs" in keywords:
-            if not {"validation_data", "validation_split"} & keywords and "no-validation" not in cell.metadata.get("tags", []):
+            if not {"validation_data", "validation_split"} & keywords and "no-validation" not in cell.metadata.get(
+                "tags", []
+            ):
                 yield f"{where(cell)} fits without validation data: give some, or tag the cell no-validation"
 
 

@@ -126,11 +126,10 @@ class _Recorder:
             output = ops.where(counts, self.readout(states), output)
             outputs.append(ops.where(counts, output, 0.0) if self.layer.zero_output_for_mask else output)
         if self.pushes is None:
-            backwards = slice(None, None, -1 if self.layer.go_backwards else 1)
-            self.x = ops.swapaxes(sequences, 0, 1)[backwards]
-            self.before = ops.stack(before)
+            x = ops.flip(sequences, axis=1) if self.layer.go_backwards else sequences
+            self.x, self.before = ops.swapaxes(x, 0, 1), ops.stack(before)
             mask = np.ones(sequences.shape[:2]) if mask is None else ops.convert_to_numpy(mask)
-            self.mask = mask.astype(bool).T[backwards]
+            self.mask = mask.astype(bool).T[:: -1 if self.layer.go_backwards else 1]
         return outputs[-1], ops.stack(outputs, axis=1), states
 
     def split(self, states):

@@ -43,7 +43,7 @@ class LearnedInitialState(keras.layers.Wrapper):
     """
 
     def __init__(self, layer, initializer="zeros", **kwargs):
-        state_size = _state_size(layer)
+        _state_size(layer)  # refuses what has no states
         if layer.stateful:
             raise ValueError(
                 f"LearnedInitialState starts every batch at the learned states, but layer {layer.name!r} is stateful: "
@@ -53,16 +53,14 @@ class LearnedInitialState(keras.layers.Wrapper):
             kwargs["dtype"] = layer.dtype_policy
         super().__init__(layer, **kwargs)
         self.initializer = initializers.get(initializer)
-        self.state_size = state_size
         self.supports_masking = True
 
     def build(self, sequences_shape):
         if not self.layer.built:
             self.layer.build(sequences_shape)
-        sizes = tree.flatten(self.state_size)
         self.initial_states = [
             self.add_weight((1, size), self.initializer, name=f"initial_state_{index}")
-            for index, size in enumerate(sizes)
+            for index, size in enumerate(tree.flatten(self.state_size))
         ]
         self.built = True
 
@@ -92,6 +90,7 @@ class LearnedInitialState(keras.layers.Wrapper):
         return super().from_config(config, custom_objects=custom_objects)
 
     # What keras.layers.Bidirectional reads from the layer inside.
+    state_size = property(lambda self: _state_size(self.layer))
     stateful = property(lambda self: self.layer.stateful)
     return_sequences = property(lambda self: self.layer.return_sequences)
     return_state = property(lambda self: self.layer.return_state)
@@ -109,10 +108,15 @@ class LearnedInitialState(keras.layers.Wrapper):
 def _state_size(layer):
     """Sizes of the layer's states, nested as `initial_state` has to be."""
     if isinstance(layer, keras.layers.Bidirectional):
-        return list(layer.forward_layer.state_size) + list(layer.backward_layer.state_size)
+        return _plain(layer.forward_layer.state_size) + _plain(layer.backward_layer.state_size)
     if isinstance(layer, keras.layers.RNN):
-        return list(layer.state_size)
+        return _plain(layer.state_size)
     raise ValueError(
         f"LearnedInitialState expected a keras.layers.RNN (LSTM, GRU, Recurrent, ...) or a Bidirectional around one, "
         f"received {layer!r}."
     )
+
+
+def _plain(sizes):
+    """The same as plain lists: JAX takes no lists that Keras tracks."""
+    return [_plain(size) if isinstance(size, list | tuple) else size for size in sizes]
