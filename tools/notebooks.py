@@ -28,7 +28,8 @@ PAGE = """\
 {% extends "lab/index.html.j2" %}
 {% block data_png scoped %}
 <div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
-<img src="data:image/png;base64,{{ output.data["image/png"] }}" alt="{{ output | get_metadata("alt", "image/png") or "" | escape_html }}">
+<img src="data:image/png;base64,{{ output.data["image/png"] }}"
+     alt="{{ output | get_metadata("alt", "image/png") or "" | escape_html }}">
 </div>
 {% endblock %}
 """

@@ -1,7 +1,7 @@
 """What differs between TensorFlow, JAX and PyTorch: three functions, each backend's in a file of its own.
 
 `scan(step, carry, sequences)` runs a step over time, `gradient(function, tensors)` differentiates, and
-`is_concrete(tensor)` says whether a tensor's numbers are known now. Everything else in rnnkit is written with `keras.ops`.
+`is_concrete(tensor)` says whether a tensor's numbers are known now. All else in rnnkit is written with `keras.ops`.
 """
 
 import importlib
