@@ -1,6 +1,8 @@
 """The project's lists agree, its wheel is whole, its package is light, and ruff is content."""
 
+import json
 import re
+import statistics
 import subprocess
 import sys
 import tomllib
@@ -142,3 +144,17 @@ def test_ruff(command):
 def run(*command):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_readme_shows_the_benchmark_as_it_was_measured():
+    results = json.loads((ROOT / "benchmarks" / "results" / "word2vec.json").read_text())["results"]
+    readme = (ROOT / "README.md").read_text()
+    for name, runs in results.items():
+        speed = {library: statistics.median(run["words_per_second"] for run in runs[library]) for library in runs}
+        marks = [
+            " / ".join(f"{statistics.mean(run[mark] for run in runs[library]):.3f}" for library in ("gensim", "rnnkit"))
+            for mark in ("wordsim353_rho", "analogies")
+        ]
+        ratio = f"{speed['rnnkit'] / speed['gensim']:.2f}"
+        cells = [name, f"{speed['gensim']:,.0f}", f"{speed['rnnkit']:,.0f}", ratio, *marks]
+        assert f"| {' | '.join(cells)} |" in readme
