@@ -65,7 +65,7 @@ def _display(figure, alt):
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png")
     Pixels.open(full).convert("RGB").quantize(256, dither=Pixels.Dither.NONE).save(small, format="png", optimize=True)
-    display(Image(small.getvalue(), alt=alt, metadata={"alt": alt}))
+    display(Image(small.getvalue(), metadata={"alt": alt}))
 
 
 def heat_map(values, rows, columns, axes=None, label=None, numbers=None, diverging=False, limits=None):
