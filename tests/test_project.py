@@ -158,3 +158,10 @@ def test_readme_shows_the_benchmark_as_it_was_measured():
         ratio = f"{speed['rnnkit'] / speed['gensim']:.2f}"
         cells = [name, f"{speed['gensim']:,.0f}", f"{speed['rnnkit']:,.0f}", ratio, *marks]
         assert f"| {' | '.join(cells)} |" in readme
+
+
+def test_example_of_the_readme_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert names["flow"].state_gradients.shape == (8, 20)
