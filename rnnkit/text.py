@@ -66,7 +66,9 @@ class Vocabulary:
 
     def __getitem__(self, token):
         """The number of `token`, or of `unknown` when the token is not in the vocabulary (`KeyError` without it)."""
-        index = self._ids.get(token, self._ids.get(self.unknown))
+        index = self._ids.get(token)
+        if index is None and self.unknown is not None:
+            index = self._ids[self.unknown]
         if index is None:
             raise KeyError(self._missing(token))
         return index

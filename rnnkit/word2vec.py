@@ -8,6 +8,8 @@ import json
 import os
 import tempfile
 import time
+import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from itertools import repeat
@@ -15,7 +17,7 @@ from itertools import repeat
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rnnkit.word2vec_training import ARCHITECTURES, Trainer, stretches
+from rnnkit.word2vec_training import ARCHITECTURES, LARGEST_WINDOW, Trainer, stretches
 
 
 class Word2Vec:
@@ -57,7 +59,7 @@ class Word2Vec:
 
     >>> from rnnkit.word2vec import Word2Vec
     >>> documents = [["the", "cat", "drinks", "milk"], ["the", "dog", "drinks", "water"]] * 20
-    >>> model = Word2Vec(dimensions=8, min_count=1).fit(documents, epochs=2, progress=False)
+    >>> model = Word2Vec(dimensions=8, min_count=1, sample=0).fit(documents, epochs=2, progress=False)
     >>> model.vectors.shape
     (6, 8)
     >>> model.vocabulary[:2], model["cat"].shape
@@ -72,6 +74,8 @@ class Word2Vec:
     ):
         self.dimensions = _whole_number("dimensions", dimensions)
         self.window = _whole_number("window", window)
+        if window > LARGEST_WINDOW:
+            raise ValueError(f"window must be at most {LARGEST_WINDOW}, not {window}: a batch holds whole windows.")
         self.negatives = _whole_number("negatives", negatives)
         self.min_count = _whole_number("min_count", min_count)
         self.seed = _whole_number("seed", seed, at_least=0)
@@ -109,20 +113,32 @@ class Word2Vec:
         trainer = Trainer(self, vectors, context_vectors, keep, negative, rng)
         in_memory = isinstance(documents, list | tuple)
         encoded = list(_encode(documents, index)) if in_memory else None
-        total, done = epochs * int(counts.sum()), 0
+        once, done, measured = int(counts.sum()), 0, False
         with threadpool_limits(1, user_api="blas"):  # many small products: BLAS's own threads would only wait
             for epoch in range(1, epochs + 1):
                 start, words, losses = time.perf_counter(), 0, []
                 for stretch, read in stretches(encoded if in_memory else _encode(documents, index)):
                     known = sum(map(len, stretch))
-                    losses += trainer.train(stretch, done / total, (done + known) / total)
+                    if done + known > epoch * once:
+                        break
+                    losses += trainer.train(stretch, done / (epochs * once), (done + known) / (epochs * once))
                     words, done = words + read, done + known
-                if not words:
-                    raise ValueError(f"documents gave no words when read again in epoch {epoch}. {_READ_AGAIN}")
+                if done != epoch * once or known > once:
+                    raise ValueError(
+                        f"documents gave another text in epoch {epoch} than when the vocabulary was counted "
+                        f"({once} known words): each pass must give the same. {_READ_AGAIN}"
+                    )
+                measured = measured or bool(losses)
                 if progress:
                     rate = words / (time.perf_counter() - start)
                     loss = f"{np.mean(losses):.4f}" if losses else "not measured (no pair was kept)"
                     print(f"epoch {epoch}/{epochs}: {rate:,.0f} words/s, loss {loss}", flush=True)
+        if not measured:
+            warnings.warn(
+                f"Word2Vec has learned nothing: subsampling with sample={self.sample} left no two words side by side. "
+                "Pass sample=0 for so small a text.",
+                stacklevel=2,
+            )
         self._remember(vectors, vocabulary, counts)
         return self
 
@@ -179,6 +195,9 @@ class Word2Vec:
         try:
             with os.fdopen(handle, "wb") as file:
                 np.savez(file, vectors=self.vectors, counts=self.counts, text=np.frombuffer(text, np.uint8))
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(unfinished, 0o666 & ~mask)  # mkstemp lets only the owner read
             os.replace(unfinished, path)
         except BaseException:
             os.unlink(unfinished)
@@ -187,6 +206,9 @@ class Word2Vec:
     @classmethod
     def load(cls, path):
         """Reads a model that `save` wrote."""
+        if not zipfile.is_zipfile(path):
+            open(path, "rb").close()  # a missing file says so itself
+            raise ValueError(f"{os.fspath(path)} is not a file of Word2Vec.save: expected an .npz file.")
         with np.load(path, allow_pickle=False) as file:
             missing = {"vectors", "counts", "text"} - set(file)
             if missing:

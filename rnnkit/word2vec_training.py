@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 FIRST_RATE = {"skip_gram": 0.025, "cbow": 0.05}  # the learning rate of the first token, as in word2vec.c
 LAST_RATE = 1e-4  # and of the last; it falls linearly in between
 LONGEST_STEP = 1.0  # no vector moves farther than this in one batch
+LARGEST_WINDOW = 50  # the table of windows grows with its cube
 STRETCH = 2**17  # tokens that are prepared together
 MEASURE_EVERY = 64  # batches between two measurements of the loss
 

@@ -37,6 +37,11 @@ def test_no_bias_means_no_bias():
     assert [weight.name for weight in layer.weights] == ["kernel", "recurrent_kernel", "output_kernel"]
 
 
+def test_activity_regularizer_belongs_to_the_layer():
+    layer = Elman(UNITS, activity_regularizer="l2")
+    assert Elman.from_config(layer.get_config()).activity_regularizer is not None
+
+
 @pytest.mark.parametrize("units", [0, -1, 2.5, True, None, "4"])
 def test_units_must_be_a_positive_integer(units):
     with pytest.raises(ValueError, match="units to be a positive integer, received"):

@@ -121,6 +121,22 @@ def test_padding_gives_the_same_flow_as_no_padding(side):
         np.testing.assert_allclose(padded.factor_per_step, whole.factor_per_step, rtol=1e-5)
 
 
+def test_empty_rows_do_not_count_in_the_factor():
+    start = keras.initializers.Orthogonal(gain=0.1, seed=1)
+    model = keras.Sequential([keras.layers.Masking(), Elman(3, activation="linear", recurrent_initializer=start)])
+    model.compile(loss="mse")
+    x = np.where(np.arange(3)[:, None, None] == 0, 0, X)
+    np.testing.assert_allclose(gradient_flow(model, x, np.zeros((3, 3))).factor_per_step, 0.1, rtol=1e-4)
+
+
+def test_a_layer_inside_a_wrapper_is_passed_itself():
+    both = keras.layers.Bidirectional(Elman(3))
+    model = model_with(both)
+    with pytest.raises(ValueError, match="pass the layer itself if a wrapper hides it"):
+        gradient_flow(model, X, Y)
+    assert gradient_flow(model, X, Y, layer=both.forward_layer).state_gradients.shape == (3, 5)
+
+
 def test_nothing_in_the_model_changes():
     layer = Elman(3)
     model = model_with(layer)
@@ -134,6 +150,16 @@ def test_nothing_in_the_model_changes():
 
 def test_a_layer_with_learned_states_is_found():
     assert gradient_flow(model_with(LearnedInitialState(Elman(3))), X, Y).state_gradients.shape == (3, 5)
+
+
+def test_a_model_with_two_inputs():
+    sequences, extra = keras.Input((None, 2)), keras.Input((4,))
+    states = keras.layers.Concatenate()([Elman(3)(sequences), extra])
+    model = keras.Model([sequences, extra], keras.layers.Dense(1)(states))
+    model.compile(loss="mse")
+    assert gradient_flow(model, [X, np.zeros((3, 4), "float32")], Y).state_gradients.shape == (3, 5)
+    with pytest.raises(ValueError, match="inputs holds NaN"):
+        gradient_flow(model, [X, np.full((3, 4), np.nan, "float32")], Y)
 
 
 def test_lstm_has_no_spectral_radius():

@@ -84,6 +84,14 @@ def test_mask_of_the_wrong_shape(shape):
         Elman(4)(X, mask=np.ones(shape, bool))
 
 
+def test_mask_may_be_integers_or_lists():
+    mask = np.array([[1, 1, 0, 1, 0], [1, 0, 0, 0, 0]])
+    layer = Elman(4)
+    expected = to_numpy(layer(X, mask=mask.astype(bool)))
+    for same in (mask, mask.tolist(), mask.astype("float32")):
+        np.testing.assert_array_equal(to_numpy(layer(X, mask=same)), expected)
+
+
 def test_wrong_number_of_states():
     states = [np.zeros((2, 4), "float32")] * 2
     with pytest.raises(ValueError, match=r"expected 1 initial state\(s\) of sizes \[4\], received 2"):

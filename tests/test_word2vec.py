@@ -235,6 +235,32 @@ def test_subsampling_and_negatives_follow_their_probabilities():
 # Training
 
 
+class Changing:
+    """Gives one text when it is counted, and another when it is trained on."""
+
+    def __init__(self, counted, trained_on):
+        self.texts = [counted, counted, trained_on]  # the first pass only asks whether there can be a second
+
+    def __iter__(self):
+        return iter(self.texts.pop(0))
+
+
+@pytest.mark.parametrize("later", [[["a", "b"] * 50] * 9, [["x", "y"] * 50], [["a", "b"]], []])
+def test_a_text_that_changes_between_passes_is_refused(later):
+    with pytest.raises(ValueError, match="another text in epoch 1 than when the vocabulary was counted"):
+        small_model().fit(Changing([["a", "b"] * 50], later), epochs=1, progress=False)
+
+
+def test_a_text_of_which_subsampling_leaves_nothing_says_so():
+    with pytest.warns(UserWarning, match="left no two words side by side. Pass sample=0"):
+        small_model(sample=1e-9).fit([["a", "b", "c"]] * 5, epochs=1, progress=False)
+
+
+def test_the_window_has_a_limit():
+    with pytest.raises(ValueError, match="window must be at most 50, not 1000"):
+        Word2Vec(window=1000)
+
+
 @pytest.mark.parametrize("architecture", ["skip_gram", "cbow"])
 def test_same_seed_same_vectors_bit_for_bit(architecture):
     documents = topic_documents(60)
@@ -402,7 +428,7 @@ def test_documents_that_dry_up():
             self.passes += 1
             return iter(self.documents if self.passes <= 3 else [])
 
-    with pytest.raises(ValueError, match="no words when read again in epoch 2"):
+    with pytest.raises(ValueError, match="another text in epoch 2 than when the vocabulary was counted"):
         small_model().fit(Once(topic_documents(3)), epochs=2, progress=False)
 
 

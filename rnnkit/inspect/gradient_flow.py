@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from rnnkit import backend
+from rnnkit.layers.initial_state import LearnedInitialState
 
 
 class GradientFlow(NamedTuple):
@@ -37,10 +38,11 @@ def gradient_flow(model, inputs, targets, layer=None):
     Costs memory for `batch * time * states**2` numbers: a few sequences are enough.
 
     Args:
-        model: a compiled Keras model with a recurrent layer: `keras.layers.RNN` or a subclass, not inside a wrapper.
-        inputs: array, what `model` takes, with the batch first.
-        targets: array, what `model.compute_loss` takes.
-        layer: the recurrent layer, or its name, where the model has several.
+        model: a compiled Keras model with a recurrent layer: `keras.layers.RNN` or a subclass, alone or inside
+            `LearnedInitialState`. One that another wrapper hides (`Bidirectional`) is passed as `layer`.
+        inputs: array or list of arrays, what `model` takes, with the batch first.
+        targets: array or list of arrays, what `model.compute_loss` takes.
+        layer: the recurrent layer, or its name, where the model has several or none in sight.
 
     Returns:
         A `GradientFlow`.
@@ -78,12 +80,13 @@ def gradient_flow(model, inputs, targets, layer=None):
     products = _jacobian_products(recorder, x, before, mask)
     with np.errstate(divide="ignore"):
         logs = np.log(products[0]) / np.maximum(mask[1:].sum(axis=0), 1)
+    logs = logs[mask[1:].any(axis=0)]  # a row without two steps says nothing
     order = slice(None, None, -1 if recorder.layer.go_backwards else 1)
     return GradientFlow(
         state_gradients=np.linalg.norm(_float64(gradients), axis=-1).T[:, order],
         jacobian_products=products.T[:, order],
         spectral_radius=_spectral_radius(recorder.layer.cell),
-        factor_per_step=float(np.exp(logs.mean())),
+        factor_per_step=float(np.exp(logs.mean())) if len(logs) else 1.0,
     )
 
 
@@ -168,14 +171,16 @@ def _spectral_radius(cell):
 
 def _recurrent_layer(model, layer):
     if layer is None or isinstance(layer, str):
-        found = [getattr(candidate, "layer", candidate) for candidate in model.layers]
+        found = [
+            candidate.layer if isinstance(candidate, LearnedInitialState) else candidate for candidate in model.layers
+        ]
         found = [candidate for candidate in found if isinstance(candidate, keras.layers.RNN)]
         named = [candidate for candidate in found if layer in (None, candidate.name)]
         if len(named) != 1:
             names = [candidate.name for candidate in found]
             raise ValueError(
                 f"gradient_flow expected one recurrent layer{f' named {layer!r}' if layer else ''} in model "
-                f"{model.name!r}, found {names}: name one with layer=."
+                f"{model.name!r}, found {names}: name one with layer=, or pass the layer itself if a wrapper hides it."
             )
         (layer,) = named
     if not isinstance(layer, keras.layers.RNN) or not all(isinstance(size, int) for size in layer.state_size):
@@ -189,7 +194,7 @@ def _check(model, inputs, targets):
     if not model.compiled:
         raise ValueError(f"gradient_flow needs the loss of model {model.name!r}: call model.compile(loss=...) first.")
     for name, array in (("inputs", inputs), ("targets", targets)):
-        if np.isnan(_float64(array)).any():
+        if any(np.isnan(_float64(leaf)).any() for leaf in tree.flatten(array)):
             raise ValueError(f"gradient_flow expected numbers, but {name} holds NaN: fill or drop missing values.")
 
 

@@ -82,9 +82,9 @@ class Recurrent(keras.layers.RNN):
     def call(self, sequences, initial_state=None, mask=None, training=False):
         if initial_state is not None:
             initial_state = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
+        mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
         self._check(sequences, initial_state, mask)
         if mask is not None:
-            mask = ops.cast(mask, "bool")
             # What stands in the padding must not reach a gradient, not even as NaN times zero.
             sequences = ops.where(mask[..., None], sequences, ops.zeros_like(sequences))
         if backend.is_concrete(sequences) and bool(ops.any(ops.isnan(sequences))):
@@ -178,6 +178,7 @@ _LAYER_ARGUMENTS = (
     "stateful",
     "unroll",
     "zero_output_for_mask",
+    "activity_regularizer",
     "name",
     "trainable",
 )
