@@ -3,17 +3,7 @@
 import torch
 from keras import tree
 
-
-def scan(step, carry, sequences):
-    """Runs `carry = step(carry, x_t)` over the first axis of `sequences`.
-
-    Returns `carry[0]` of every step, stacked, and the last carry.
-    """
-    outputs = []
-    for t in range(tree.flatten(sequences)[0].shape[0]):
-        carry = step(carry, tree.map_structure(lambda sequence, t=t: sequence[t], sequences))
-        outputs.append(carry[0])
-    return torch.stack(outputs), carry
+from rnnkit.backend.unrolled import unrolled_scan as scan  # noqa: F401
 
 
 def gradient(function, tensors):

@@ -4,6 +4,7 @@ import keras
 from keras import ops, tree
 
 from rnnkit import backend
+from rnnkit.backend.unrolled import unrolled_scan
 from rnnkit.layers.cell import RecurrentCell
 
 
@@ -112,7 +113,7 @@ class Recurrent(keras.layers.RNN):
             projected, counts = inputs
             return tuple(ops.where(counts, new, old) for new, old in zip(step(carry, projected), carry, strict=True))
 
-        scan = _unrolled_scan if self.unroll else backend.scan
+        scan = unrolled_scan if self.unroll else backend.scan
         if mask is None:
             outputs, carry = scan(step, carry, time_major)
         else:
@@ -187,12 +188,3 @@ _LAYER_ARGUMENTS = (
 def _agree(shape, expected):
     """Whether two shapes can be the same where both are known."""
     return all(a is None or b is None or a == b for a, b in zip(shape, expected, strict=True))
-
-
-def _unrolled_scan(step, carry, sequences):
-    """The same as `rnnkit.backend.scan`, as one copy of the step per time step."""
-    outputs = []
-    for t in range(tree.flatten(sequences)[0].shape[0]):
-        carry = step(carry, tree.map_structure(lambda sequence, t=t: sequence[t], sequences))
-        outputs.append(carry[0])
-    return ops.stack(outputs), carry
