@@ -3,6 +3,7 @@
 import keras
 from keras import activations, initializers, ops
 
+from rnnkit.layers.arguments import check_positive_integer
 from rnnkit.layers.cell import RecurrentCell
 from rnnkit.layers.recurrent import CellLayer
 
@@ -60,10 +61,9 @@ class ElmanCell(RecurrentCell):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for name, value in (("units", units), ("output_units", output_units)):
-            optional = name == "output_units" and value is None
-            if not optional and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ValueError(f"ElmanCell expected {name} to be a positive integer, received {value!r}.")
+        check_positive_integer(self, "units", units)
+        if output_units is not None:
+            check_positive_integer(self, "output_units", output_units)
         self.units = units
         self.output_units = output_units
         self.activation = activations.get(activation)

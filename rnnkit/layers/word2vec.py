@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import initializers, ops
 
+from rnnkit.layers.arguments import check_positive_integer
+
 
 class _WordVectors(keras.layers.Layer):
     """What SkipGram and CBOW share: the tables of vectors v and context vectors u, and the scores u . v."""
@@ -11,8 +13,7 @@ class _WordVectors(keras.layers.Layer):
     def __init__(self, vocabulary_size, dimensions, vectors_initializer=None, context_initializer="zeros", **kwargs):
         super().__init__(**kwargs)
         for name, value in (("vocabulary_size", vocabulary_size), ("dimensions", dimensions)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{type(self).__name__} expected {name} to be a positive integer, received {value!r}.")
+            check_positive_integer(self, name, value)
         if vectors_initializer is None:
             vectors_initializer = initializers.RandomUniform(-0.5 / dimensions, 0.5 / dimensions)
         self.vocabulary_size = vocabulary_size
