@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops, tree
 
 from rnnkit.layers import Elman, ElmanCell, Recurrent, RecurrentCell
+from tests import layer_checks
 from tests.layer_checks import to_numpy
 
 X = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
@@ -16,7 +18,7 @@ class TwoStates(RecurrentCell):
         super().__init__(**kwargs)
         self.units, self.state_size, self.output_size = units, [units, units], units
 
-    def project(self, inputs):
+    def project(self, inputs, training=False):
         return {"once": inputs, "twice": 2.0 * inputs}
 
     def step(self, projected, states, training=False):
@@ -42,9 +44,9 @@ def test_project_is_called_once_for_all_steps():
     class Counting(TwoStates):
         shapes = []
 
-        def project(self, inputs):
+        def project(self, inputs, training=False):
             self.shapes.append(tuple(inputs.shape))
-            return super().project(inputs)
+            return super().project(inputs, training)
 
     Recurrent(Counting(3))(X)
     assert Counting.shapes[-1] == (2, 5, 3)
@@ -120,9 +122,28 @@ def test_nan_is_refused_where_it_counts():
     assert np.isfinite(to_numpy(Elman(4)(x, mask=mask))).all()
 
 
-def test_a_plain_keras_cell_is_sent_to_keras_rnn():
-    with pytest.raises(ValueError, match=r"runs in keras\.layers\.RNN"):
-        Recurrent(keras.layers.SimpleRNNCell(3))
+@pytest.mark.parametrize("name", layer_checks.MASKS)
+def test_a_plain_keras_cell_runs(name):
+    mask, x = dict(layer_checks.masks())[name], layer_checks.sequences()
+    cells = [keras.layers.LSTMCell(3, seed=1), keras.layers.GRUCell(4)]
+    for cell in (keras.layers.SimpleRNNCell(3), keras.layers.LSTMCell(3), cells):
+        theirs = keras.layers.RNN(cell, return_sequences=True, return_state=True)
+        if keras.backend.backend() == "jax" and mask is not None and cell is cells:
+            continue  # Keras's own loop on JAX masks states and outputs with one shape
+        ours = Recurrent(theirs.cell, return_sequences=True, return_state=True)
+        for expected, value in zip(tree.flatten(theirs(x, mask=mask)), tree.flatten(ours(x, mask=mask)), strict=True):
+            np.testing.assert_allclose(to_numpy(value), to_numpy(expected), atol=1e-6)
+
+
+def test_a_cell_with_another_output_than_it_promised():
+    class Wide(keras.layers.Layer):
+        state_size = 3
+
+        def call(self, inputs, states):
+            return ops.concatenate([states[0], inputs], axis=-1), states
+
+    with pytest.raises(ValueError, match="output of Wide has 6 features, expected its output_size 3: set output_size"):
+        Recurrent(Wide())(X)
 
 
 @pytest.mark.parametrize("missing", ["state_size", "output_size"])

@@ -1,6 +1,6 @@
 """What differs between TensorFlow, JAX and PyTorch: three functions, each backend's in a file of its own.
 
-`scan(step, carry, sequences)` runs a step over time, `gradient(function, tensors)` differentiates, and
+`scan(step, carry, sequences, output)` runs a step over time, `gradient(function, tensors)` differentiates, and
 `is_concrete(tensor)` says whether a tensor's numbers are known now. All else in rnnkit is written with `keras.ops`.
 """
 

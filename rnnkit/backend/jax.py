@@ -3,17 +3,12 @@
 import jax
 
 
-def scan(step, carry, sequences):
-    """Runs `carry = step(carry, x_t)` over the first axis of `sequences`.
+def scan(step, carry, sequences, output):
+    """Runs `carry, output = step(carry, x_t)` over the first axis of `sequences`.
 
-    Returns `carry[0]` of every step, stacked, and the last carry.
+    Returns the outputs of all steps, stacked, and the last carry. `output` is a tensor like one step's output.
     """
-
-    def emit(carry, x_t):
-        carry = step(carry, x_t)
-        return carry, carry[0]
-
-    carry, outputs = jax.lax.scan(emit, carry, sequences)
+    carry, outputs = jax.lax.scan(step, carry, sequences)
     return outputs, carry
 
 

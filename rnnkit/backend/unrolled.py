@@ -3,13 +3,13 @@
 from keras import ops, tree
 
 
-def unrolled_scan(step, carry, sequences):
-    """Runs `carry = step(carry, x_t)` over the first axis of `sequences`, whose length must be known.
+def unrolled_scan(step, carry, sequences, output):
+    """Runs `carry, output = step(carry, x_t)` over the first axis of `sequences`, whose length must be known.
 
-    Returns `carry[0]` of every step, stacked, and the last carry.
+    Returns the outputs of all steps, stacked, and the last carry. `output` is a tensor like one step's output.
     """
     outputs = []
     for t in range(tree.flatten(sequences)[0].shape[0]):
-        carry = step(carry, tree.map_structure(lambda sequence, t=t: sequence[t], sequences))
-        outputs.append(carry[0])
-    return ops.stack(outputs), carry
+        carry, output = step(carry, tree.map_structure(lambda sequence, t=t: sequence[t], sequences))
+        outputs.append(output)
+    return tree.map_structure(lambda *steps: ops.stack(steps), *outputs), carry

@@ -1,9 +1,40 @@
 """Keras layers: cells, the loop over time, and what stands around them. One concept a file."""
 
+from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.cell import RecurrentCell
 from rnnkit.layers.elman import Elman, ElmanCell
+from rnnkit.layers.gru import GRU, GRUCell
 from rnnkit.layers.initial_state import LearnedInitialState
+from rnnkit.layers.layer_norm import LayerNormGRU, LayerNormGRUCell, LayerNormLSTM, LayerNormLSTMCell
+from rnnkit.layers.lstm import LSTM, LSTMCell
+from rnnkit.layers.peephole import PeepholeLSTM, PeepholeLSTMCell
 from rnnkit.layers.recurrent import Recurrent
+from rnnkit.layers.ro import ROCell
+from rnnkit.layers.stacked import Stacked
 from rnnkit.layers.word2vec import CBOW, SkipGram
+from rnnkit.layers.wrappers import ResidualCell, ZoneoutCell
 
-__all__ = ["CBOW", "Elman", "ElmanCell", "LearnedInitialState", "Recurrent", "RecurrentCell", "SkipGram"]
+__all__ = [
+    "CBOW",
+    "GRU",
+    "LSTM",
+    "Bidirectional",
+    "Elman",
+    "ElmanCell",
+    "GRUCell",
+    "LSTMCell",
+    "LayerNormGRU",
+    "LayerNormGRUCell",
+    "LayerNormLSTM",
+    "LayerNormLSTMCell",
+    "LearnedInitialState",
+    "PeepholeLSTM",
+    "PeepholeLSTMCell",
+    "ROCell",
+    "Recurrent",
+    "RecurrentCell",
+    "ResidualCell",
+    "SkipGram",
+    "Stacked",
+    "ZoneoutCell",
+]

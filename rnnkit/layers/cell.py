@@ -1,5 +1,7 @@
 """What a recurrent cell is."""
 
+import inspect
+
 import keras
 from keras import ops, tree
 
@@ -11,12 +13,13 @@ class RecurrentCell(keras.layers.Layer):
     A recurrent network is, in the words of the decks, s_t = R(s_{t-1}, x_t) and y_t = O(s_t): the same two functions at
     every time step. A cell writes R in two parts:
 
-    - `project(inputs)` is all that can be done with x_t alone (the input half of every gate). It needs no state, so a
-      layer does it for all time steps at once, as one matrix product, before the loop.
+    - `project(inputs, training)` is all that can be done without the state (the input half of every gate; what is drawn
+      at random). A layer does it for all time steps at once, as one matrix product, before the loop.
     - `step(projected, states, training)` is what is left, the recurrence: it returns y_t and the list of new states.
 
     `call(inputs, states, training)` is `step(project(inputs), states)`, so every cell also works in `keras.layers.RNN`
-    and `keras.layers.StackedRNNCells`.
+    and `keras.layers.StackedRNNCells`. A cell with gates also has `gates(projected, states)`: everything that one step
+    computes, by name, which `rnnkit.inspect.record_gates` records.
 
     A subclass sets `state_size` (list of integers, the features of each state) and `output_size` (integer) in its
     constructor, makes its weights in `build(input_shape)`, and implements `step`. It implements `project` where there
@@ -43,12 +46,14 @@ class RecurrentCell(keras.layers.Layer):
     state_size = None
     output_size = None
 
-    def project(self, inputs):
+    def project(self, inputs, training=False):
         """The part of the step that needs no state.
 
         Args:
             inputs: tensor `(..., input_features)`: one step `(batch, input_features)`, or all steps at once
                 `(batch, time, input_features)`.
+            training: whether this is a training run. Random numbers are drawn here and not in `step`: on JAX, nothing
+                can be drawn inside the loop.
 
         Returns:
             A tensor, or a nested structure of tensors, with the same leading axes.
@@ -73,8 +78,28 @@ class RecurrentCell(keras.layers.Layer):
         return states[0]
 
     def call(self, inputs, states, training=False):
-        return self.step(self.project(inputs), list(states), training=training)
+        return self.step(self.project(inputs, training=training), list(states), training=training)
 
     def get_initial_state(self, batch_size=None):
         """Zeros `(batch_size, state_size[i])` for each state."""
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in tree.flatten(self.state_size)]
+
+
+def project_inputs(cell, inputs, training):
+    """`cell.project` for any cell: a plain Keras cell projects nothing."""
+    return cell.project(inputs, training=training) if isinstance(cell, RecurrentCell) else inputs
+
+
+def run_step(cell, projected, states, training):
+    """`cell.step` for any cell: of a plain Keras cell, its `call`."""
+    if isinstance(cell, RecurrentCell):
+        return cell.step(projected, states, training=training)
+    takes_training = "training" in inspect.signature(cell.call).parameters
+    output, states = cell(projected, states, **({"training": training} if takes_training else {}))
+    return output, list(states) if tree.is_nested(states) else [states]
+
+
+def size_of_output(cell):
+    """Features of the cell's output; of a plain Keras cell that does not tell, its first state's."""
+    size = getattr(cell, "output_size", None)
+    return tree.flatten(cell.state_size)[0] if size is None else size

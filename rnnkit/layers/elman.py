@@ -1,15 +1,14 @@
 """The vanilla (Elman) recurrent network."""
 
 import keras
-from keras import activations, initializers, ops
+from keras import initializers, ops
 
 from rnnkit.layers.arguments import check_positive_integer
-from rnnkit.layers.cell import RecurrentCell
-from rnnkit.layers.recurrent import CellLayer
+from rnnkit.layers.extended import CellLayer, ExtendedCell, ExtendedLayer
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
-class ElmanCell(RecurrentCell):
+class ElmanCell(ExtendedCell, keras.layers.SimpleRNNCell):
     """One step of the vanilla recurrent network.
 
         h_t = tanh(W_xh x_t + W_hh h_{t-1} + b)
@@ -18,17 +17,21 @@ class ElmanCell(RecurrentCell):
     In the code, W_xh is `kernel`, W_hh `recurrent_kernel`, b `bias` and W_hy `output_kernel`. Vectors are rows here, so
     each matrix is the transpose of the one in the equation: `kernel` is `(input_features, units)`.
 
+    Constructor and configuration are those of `keras.layers.SimpleRNNCell`, and so are the weights but the last.
+
     Args:
         units: size of the state h_t.
+        *args: as in `keras.layers.SimpleRNNCell`: activation (tanh), use_bias, initializers, regularizers, constraints,
+            dropout, recurrent_dropout, seed.
         output_units: size of y_t; None to put out h_t itself.
-        activation: the function around the sum.
-        use_bias: whether b is there.
-        kernel_initializer, recurrent_initializer, bias_initializer, output_initializer: how the weights start.
-        **kwargs: `name`, `dtype`, `trainable`.
+        output_initializer: how W_hy starts.
+        dropout_each_step: whether dropout draws a fresh mask for every time step instead of one for the sequence.
+        **kwargs: the same by name, and `name`, `dtype`, `trainable`.
 
     Call arguments:
         inputs: tensor `(batch, input_features)`, x_t.
         states: list of one tensor `(batch, units)`, h_{t-1}.
+        training: whether this is a training run.
 
     Returns:
         y_t `(batch, output_units or units)` and the list of the new state `[h_t]`.
@@ -48,81 +51,53 @@ class ElmanCell(RecurrentCell):
         Elman, "Finding structure in time", 1990; Huang, "Recurrent Neural Networks" (deck).
     """
 
-    def __init__(
-        self,
-        units,
-        output_units=None,
-        activation="tanh",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        output_initializer="glorot_uniform",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        check_positive_integer(self, "units", units)
+    own_arguments = ("dropout_each_step", "output_units", "output_initializer")
+
+    def __init__(self, units, *args, output_units=None, output_initializer="glorot_uniform", **kwargs):
+        super().__init__(units, *args, **kwargs)
         if output_units is not None:
-            check_positive_integer(self, "output_units", output_units)
-        self.units = units
+            output_units = check_positive_integer(self, "output_units", output_units)
         self.output_units = output_units
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.recurrent_initializer = initializers.get(recurrent_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
         self.output_initializer = initializers.get(output_initializer)
-        self.state_size = [units]
-        self.output_size = output_units or units
+        self.state_size = [self.units]
+        self.output_size = output_units or self.units
 
     def build(self, input_shape):
-        units = self.units
-        self.kernel = self.add_weight((input_shape[-1], units), self.kernel_initializer, name="kernel")
-        self.recurrent_kernel = self.add_weight((units, units), self.recurrent_initializer, name="recurrent_kernel")
-        if self.use_bias:
-            self.bias = self.add_weight((units,), self.bias_initializer, name="bias")
+        super().build(input_shape)
         if self.output_units is not None:
-            self.output_kernel = self.add_weight(
-                (units, self.output_units), self.output_initializer, name="output_kernel"
-            )
+            shape = (self.units, self.output_units)
+            self.output_kernel = self.add_weight(shape, self.output_initializer, name="output_kernel")
 
-    def project(self, inputs):
+    def project(self, inputs, training=False):
+        inputs, mask = self.drop(inputs, training)
         projected = ops.matmul(inputs, self.kernel)
-        return projected + self.bias if self.use_bias else projected
+        projected = projected + self.bias if self.use_bias else projected
+        return projected if mask is None else (projected, mask)
 
     def step(self, projected, states, training=False):
-        h = self.activation(projected + ops.matmul(states[0], self.recurrent_kernel))
+        projected, h = self.recalled(projected, states[0])
+        h = self.activation(projected + ops.matmul(h, self.recurrent_kernel))
         return self.readout([h]), [h]
 
     def readout(self, states):
         return states[0] if self.output_units is None else ops.matmul(states[0], self.output_kernel)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "output_units": self.output_units,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "recurrent_initializer": initializers.serialize(self.recurrent_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "output_initializer": initializers.serialize(self.output_initializer),
-        }
+        return {**super().get_config(), "output_initializer": initializers.serialize(self.output_initializer)}
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
-class Elman(CellLayer):
-    """The vanilla recurrent network over a sequence: `Recurrent(ElmanCell(units, ...))` in one line.
+class Elman(ExtendedLayer, keras.layers.SimpleRNN, CellLayer):
+    """The vanilla recurrent network over a sequence.
 
-    With `output_units=None` it computes what `keras.layers.SimpleRNN` does, from the same weights in the same order.
+    With `output_units=None` a drop-in for `keras.layers.SimpleRNN`: same constructor, call and order of weights.
 
     Args:
-        units, output_units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-        output_initializer: see `ElmanCell`.
-        **kwargs: `return_sequences`, `return_state`, `go_backwards`, `stateful`, `unroll`, `zero_output_for_mask`,
-            `name`, `dtype`, `trainable`: see `Recurrent`, which also tells the call arguments, what comes back and
-            what is raised.
+        units: size of the state h_t.
+        *args: as in `keras.layers.SimpleRNN`.
+        output_units, output_initializer, dropout_each_step: see `ElmanCell`.
+        **kwargs: the same by name; see `ElmanCell` for the cell's and `Recurrent` for the layer's, the call arguments,
+            what comes back and what is raised.
 
     Example:
 

@@ -3,6 +3,8 @@
 import keras
 from keras import initializers, ops, tree
 
+from rnnkit.layers.states import state_size_of
+
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class LearnedInitialState(keras.layers.Wrapper):
@@ -43,7 +45,7 @@ class LearnedInitialState(keras.layers.Wrapper):
     """
 
     def __init__(self, layer, initializer="zeros", **kwargs):
-        _state_size(layer)  # refuses what has no states
+        state_size_of(layer)  # refuses what has no states
         if layer.stateful:
             raise ValueError(
                 f"LearnedInitialState starts every batch at the learned states, but layer {layer.name!r} is stateful: "
@@ -90,7 +92,7 @@ class LearnedInitialState(keras.layers.Wrapper):
         return super().from_config(config, custom_objects=custom_objects)
 
     # What keras.layers.Bidirectional reads from the layer inside.
-    state_size = property(lambda self: _state_size(self.layer))
+    state_size = property(lambda self: state_size_of(self.layer))
     stateful = property(lambda self: self.layer.stateful)
     return_sequences = property(lambda self: self.layer.return_sequences)
     return_state = property(lambda self: self.layer.return_state)
@@ -103,20 +105,3 @@ class LearnedInitialState(keras.layers.Wrapper):
     @zero_output_for_mask.setter
     def zero_output_for_mask(self, value):
         self.layer.zero_output_for_mask = value
-
-
-def _state_size(layer):
-    """Sizes of the layer's states, nested as `initial_state` has to be."""
-    if isinstance(layer, keras.layers.Bidirectional):
-        return _plain(layer.forward_layer.state_size) + _plain(layer.backward_layer.state_size)
-    if isinstance(layer, keras.layers.RNN):
-        return _plain(layer.state_size)
-    raise ValueError(
-        f"LearnedInitialState expected a keras.layers.RNN (LSTM, GRU, Recurrent, ...) or a Bidirectional around one, "
-        f"received {layer!r}."
-    )
-
-
-def _plain(sizes):
-    """The same as plain lists: JAX takes no lists that Keras tracks."""
-    return [_plain(size) if isinstance(size, list | tuple) else size for size in sizes]

@@ -5,16 +5,18 @@ from keras import ops, tree
 
 from rnnkit import backend
 from rnnkit.backend.unrolled import unrolled_scan
-from rnnkit.layers.cell import RecurrentCell
+from rnnkit.layers.cell import RecurrentCell, project_inputs, run_step, size_of_output
+from rnnkit.layers.states import reset_rows
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class Recurrent(keras.layers.RNN):
-    """Runs a `RecurrentCell` over the time steps of a sequence.
+    """Runs a cell over the time steps of a sequence.
 
     The input is projected for all steps in one matrix product; only `cell.step` runs in the loop. Everything else is
     that of `keras.layers.RNN`: initial states, `stateful`, `return_state`, `go_backwards`, `unroll`, and use inside
-    `keras.layers.Bidirectional`.
+    `keras.layers.Bidirectional`. A Keras cell that is not a `RecurrentCell`, or a list of cells, runs as well: its
+    whole `call` stands in the loop.
 
     A mask may have any shape: padding on the right, on the left, holes, rows with nothing in them. At a masked step the
     states stay as they are and the output is the previous output (zeros before the first step that counts, and zeros
@@ -22,7 +24,7 @@ class Recurrent(keras.layers.RNN):
     gradients.
 
     Args:
-        cell: a `RecurrentCell`.
+        cell: a `RecurrentCell`, any other Keras cell, or a list of cells, which becomes a `StackedRNNCells`.
         return_sequences: whether to return the output of every step instead of the last one.
         return_state: whether to return the last states, too.
         go_backwards: whether to run from the last step to the first; the outputs come in the order of the run.
@@ -42,7 +44,7 @@ class Recurrent(keras.layers.RNN):
         followed by each last state `(batch, cell.state_size[i])`.
 
     Raises:
-        ValueError: the cell is not a `RecurrentCell` or lacks its sizes; sequences, states or mask have the wrong
+        ValueError: the cell lacks its sizes, or its output has another size; sequences, states or mask have the wrong
             shape; a step that counts holds NaN (seen only outside of a compiled function, where the numbers are known).
 
     Example:
@@ -55,23 +57,14 @@ class Recurrent(keras.layers.RNN):
     """
 
     def __init__(self, cell, **kwargs):
-        if not isinstance(cell, RecurrentCell):
-            raise ValueError(
-                f"Recurrent expected a rnnkit.layers.RecurrentCell, received {cell!r}. "
-                "A plain Keras cell runs in keras.layers.RNN."
-            )
-        for attribute in ("state_size", "output_size"):
-            if getattr(cell, attribute) is None:
-                raise ValueError(
-                    f"{type(cell).__name__} has no `{attribute}`: set state_size (list of integers) and output_size "
-                    "(integer) in its constructor. Without them, shapes cannot be known before the first call."
-                )
+        if isinstance(cell, RecurrentCell):
+            _check_sizes(cell)
         if kwargs.get("dtype") is None:
-            kwargs["dtype"] = cell.dtype_policy
+            kwargs["dtype"] = getattr(cell, "dtype_policy", None)
         super().__init__(cell, **kwargs)
-        if self.compute_dtype != cell.compute_dtype:
+        if self.compute_dtype != getattr(self.cell, "compute_dtype", self.compute_dtype):
             raise ValueError(
-                f"Recurrent computes in {self.compute_dtype}, its cell in {cell.compute_dtype}: "
+                f"Recurrent computes in {self.compute_dtype}, its cell in {self.cell.compute_dtype}: "
                 "give both the same dtype, or only the cell."
             )
         self.supports_masking = True  # Keras 3.16 sets it to False
@@ -95,34 +88,55 @@ class Recurrent(keras.layers.RNN):
             )
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
+    def reset_state(self, rows=None):
+        """Sets the states of a stateful layer to zero.
+
+        Args:
+            rows: which rows of the batch: a list of row numbers, or a boolean array `(batch,)`; all rows if left out.
+
+        Raises:
+            ValueError: the layer is not stateful or has no states yet; there is no such row.
+        """
+        if rows is None:
+            return super().reset_state()
+        reset_rows(self, tree.flatten(self.states) if self.stateful and self.states is not None else [], rows)
+
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        projected = self.cell.project(sequences)
+        projected = project_inputs(self.cell, sequences, training)
         if self.go_backwards:
             projected, mask = tree.map_structure(
                 lambda x: None if x is None else ops.flip(x, axis=1), (projected, mask)
             )
         time_major = tree.map_structure(lambda x: ops.swapaxes(x, 0, 1), projected)
-        output = ops.zeros((ops.shape(sequences)[0], self.cell.output_size), dtype=self.compute_dtype)
-        carry = (output, *initial_state)
+        scan = unrolled_scan if self.unroll else backend.scan
+        zeros = ops.zeros((ops.shape(sequences)[0], size_of_output(self.cell)), dtype=self.compute_dtype)
+        initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
+        states = tree.flatten(initial_state)
+        if self.stateful:
+            states = [ops.copy(state) for state in states]  # the variables are assigned to before gradients are taken
 
-        def step(carry, projected):
-            output, states = self.cell.step(projected, list(carry[1:]), training=training)
-            return (output, *states)
+        def step(states, projected):
+            nested = tree.pack_sequence_as(initial_state, states)
+            output, new_states = run_step(self.cell, projected, nested, training)
+            self._check_output(output, zeros)
+            new_states = [ops.cast(new, old.dtype) for new, old in zip(tree.flatten(new_states), states, strict=True)]
+            return new_states, ops.cast(output, zeros.dtype)
 
         def masked_step(carry, inputs):
             projected, counts = inputs
-            return tuple(ops.where(counts, new, old) for new, old in zip(step(carry, projected), carry, strict=True))
+            new_states, output = step(carry[1:], projected)
+            new = [output, *new_states]
+            carry = [ops.where(counts, a, b) for a, b in zip(new, carry, strict=True)]
+            return carry, carry[0]
 
-        scan = unrolled_scan if self.unroll else backend.scan
         if mask is None:
-            outputs, carry = scan(step, carry, time_major)
+            outputs, states = scan(step, states, time_major, zeros)
         else:
             mask = ops.swapaxes(mask, 0, 1)[..., None]
-            outputs, carry = scan(masked_step, carry, (time_major, mask))
+            outputs, (_, *states) = scan(masked_step, [zeros, *states], (time_major, mask), zeros)
             if self.zero_output_for_mask:
                 outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
-        last = outputs[-1] if self.zero_output_for_mask else carry[0]
-        return last, ops.swapaxes(outputs, 0, 1), list(carry[1:])
+        return outputs[-1], ops.swapaxes(outputs, 0, 1), tree.pack_sequence_as(initial_state, states)
 
     def _check(self, sequences, initial_state, mask):
         batch, time = sequences.shape[:2]
@@ -138,51 +152,33 @@ class Recurrent(keras.layers.RNN):
             )
         if initial_state is None:
             return
-        if len(initial_state) != len(self.state_size):
+        states, sizes = tree.flatten(initial_state), tree.flatten(self.state_size)
+        if len(states) != len(sizes):
             raise ValueError(
-                f"Layer {self.name!r} expected {len(self.state_size)} initial state(s) of sizes {self.state_size}, "
-                f"received {len(initial_state)}."
+                f"Layer {self.name!r} expected {len(sizes)} initial state(s) of sizes {sizes}, received {len(states)}."
             )
-        for index, (state, size) in enumerate(zip(initial_state, self.state_size, strict=True)):
+        for index, (state, size) in enumerate(zip(states, sizes, strict=True)):
             if len(state.shape) != 2 or not _agree(state.shape, (batch, size)):
                 raise ValueError(
                     f"Layer {self.name!r} expected initial state {index} of shape {(batch, size)}, "
                     f"received {tuple(state.shape)}."
                 )
 
-
-class CellLayer(Recurrent):
-    """Base of the layers that make their own cell (`Elman`, ...): a subclass names its `cell_class`.
-
-    The constructor takes the cell's arguments and the layer's alike, and so does the configuration.
-    """
-
-    cell_class = None
-
-    def __init__(self, *cell_arguments, **kwargs):
-        own = {name: kwargs.pop(name) for name in _LAYER_ARGUMENTS if name in kwargs}
-        super().__init__(self.cell_class(*cell_arguments, **kwargs), **own)
-
-    def get_config(self):
-        config = super().get_config()
-        return {**config.pop("cell")["config"], **config}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
+    def _check_output(self, output, expected):
+        if output.shape[-1] != expected.shape[-1]:
+            raise ValueError(
+                f"The output of {type(self.cell).__name__} has {output.shape[-1]} features, expected its output_size "
+                f"{expected.shape[-1]}: set output_size in the cell's constructor to what its step returns."
+            )
 
 
-_LAYER_ARGUMENTS = (
-    "return_sequences",
-    "return_state",
-    "go_backwards",
-    "stateful",
-    "unroll",
-    "zero_output_for_mask",
-    "activity_regularizer",
-    "name",
-    "trainable",
-)
+def _check_sizes(cell):
+    for attribute in ("state_size", "output_size"):
+        if getattr(cell, attribute) is None:
+            raise ValueError(
+                f"{type(cell).__name__} has no `{attribute}`: set state_size (list of integers) and output_size "
+                "(integer) in its constructor. Without them, shapes cannot be known before the first call."
+            )
 
 
 def _agree(shape, expected):

@@ -1,0 +1,120 @@
+"""How rnnkit's cells and layers extend Keras's own: same constructor, same weights in the same order, and more.
+
+A cell, `class LSTMCell(ExtendedCell, keras.layers.LSTMCell)`, takes constructor, weights and configuration from Keras
+and adds `project`, `step` and dropout outside of the loop. A layer, `class LSTM(ExtendedLayer, keras.layers.LSTM,
+CellLayer)`, takes constructor and kernels for GPUs from Keras, and runs rnnkit's cell in rnnkit's loop.
+"""
+
+import inspect
+
+import keras
+from keras import ops, random, regularizers
+
+from rnnkit.layers.arguments import check_positive_integer
+from rnnkit.layers.cell import RecurrentCell
+from rnnkit.layers.recurrent import Recurrent
+
+
+class ExtendedCell(RecurrentCell):
+    """What cells share that extend one of Keras's. Stands before Keras's cell among the bases.
+
+    Arguments that Keras's cell does not have are named in `own_arguments`.
+    """
+
+    own_arguments = ("dropout_each_step",)
+    fits_cudnn = True  # whether Keras's kernels for GPUs compute the same
+
+    def __init__(self, units, *args, dropout_each_step=False, **kwargs):
+        super().__init__(check_positive_integer(self, "units", units), *args, **kwargs)
+        self.dropout_each_step = dropout_each_step
+        self.dropout_mask_count = None  # one mask for all gates
+        if dropout_each_step and (self.dropout or self.recurrent_dropout):
+            self.fits_cudnn = False
+
+    @classmethod
+    def like(cls, cell, **own_arguments):
+        """The cell of this class with the arguments of one of Keras's, not yet built."""
+        names = [name for name in inspect.signature(type(cell)).parameters if hasattr(cell, name)]
+        arguments = {name: getattr(cell, name) for name in names}
+        return cls(**arguments, name=cell.name, dtype=cell.dtype_policy, trainable=cell.trainable, **own_arguments)
+
+    def drop(self, inputs, training):
+        """Applies dropout to the inputs and draws the mask of the recurrent dropout.
+
+        Args:
+            inputs: tensor `(batch, time, features)`, or `(batch, features)` of one step.
+            training: whether this is a training run; nothing is dropped otherwise.
+
+        Returns:
+            The inputs, and a tensor `(batch, time, units)` or `(batch, units)`; None without recurrent dropout.
+        """
+        if not training:
+            return inputs, None
+        if len(inputs.shape) == 2 and not self.dropout_each_step:
+            # One step of Keras's loop, which draws the masks before it begins and clears them when it has ended.
+            mask, recurrent_mask = self.get_dropout_mask(inputs), self.get_recurrent_dropout_mask(self._ones(inputs))
+            return inputs if mask is None else inputs * mask, recurrent_mask
+        steps = inputs if self.dropout_each_step else inputs[:, :1]
+        if self.dropout:
+            inputs = inputs * self._mask(ops.ones_like(steps), self.dropout)
+        if not self.recurrent_dropout:
+            return inputs, None
+        mask = self._mask(self._ones(steps), self.recurrent_dropout)
+        return inputs, ops.broadcast_to(mask, (*ops.shape(inputs)[:-1], self.units))
+
+    def recalled(self, projected, h):
+        """What a step starts from: its projection, and h_{t-1} after the recurrent dropout."""
+        if isinstance(projected, tuple):
+            projected, mask = projected
+            h = h * mask
+        return projected, h
+
+    def _ones(self, inputs):
+        return ops.ones((*ops.shape(inputs)[:-1], self.units), dtype=inputs.dtype)
+
+    def _mask(self, ones, rate):
+        return random.dropout(ones, rate, seed=self.seed_generator)
+
+    def get_config(self):
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.own_arguments}}
+
+
+class CellLayer(Recurrent):
+    """Runs rnnkit's cell in the place of Keras's. Stands after Keras's layer, which hands its cell on."""
+
+    cell_class = None
+
+    def __init__(self, cell, **kwargs):
+        own = {name: kwargs.pop(name) for name in self.cell_class.own_arguments if name in kwargs}
+        super().__init__(self.cell_class.like(cell, **own), **kwargs)
+
+    def get_config(self):
+        cell = self.cell.get_config()
+        return {**super().get_config(), **{name: cell[name] for name in self.cell.own_arguments}}
+
+
+class ExtendedLayer:
+    """What layers share that extend one of Keras's. Stands before Keras's layer among the bases."""
+
+    def __init__(self, units, *args, **kwargs):
+        super().__init__(check_positive_integer(self, "units", units), *args, **kwargs)
+        self.input_spec = None  # Recurrent checks the shapes
+        self.activity_regularizer = regularizers.get(kwargs.get("activity_regularizer"))  # Keras's SimpleRNN drops it
+        if not self.cell.fits_cudnn:
+            if getattr(self, "use_cudnn", False) is True:
+                raise ValueError(f"Layer {self.name!r} cannot run on cuDNN, which does not know its cell's equation.")
+            self.use_cudnn = False
+            self.supports_jit = True
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if getattr(self, "use_cudnn", False) == "auto" and not self._suits_cudnn(mask):
+            return Recurrent.inner_loop(self, sequences, initial_state, mask, training=training)
+        return super().inner_loop(sequences, initial_state, mask, training=training)
+
+    def _suits_cudnn(self, mask):
+        """cuDNN takes padding on the right only, and Keras on JAX returns its backward sequences in another order."""
+        return mask is None and not (self.go_backwards and keras.config.backend() == "jax")
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "use_cudnn": self.use_cudnn} if "use_cudnn" in vars(self) else config

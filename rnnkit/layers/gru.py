@@ -1,0 +1,148 @@
+"""The gated recurrent unit, in the three conventions that are in use."""
+
+import keras
+from keras import ops
+
+from rnnkit.layers.extended import CellLayer, ExtendedCell, ExtendedLayer
+
+CONVENTIONS = ("cho", "keras", "torch")
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class GRUCell(ExtendedCell, keras.layers.GRUCell):
+    """One step of the gated recurrent unit.
+
+    The decks', after Cho et al. (`convention="cho"`), here with a bias, which they leave out (`use_bias=False`):
+
+        z_t  = sigmoid(W_z [h_{t-1}, x_t] + b_z)          update gate
+        r_t  = sigmoid(W_r [h_{t-1}, x_t] + b_r)          reset gate
+        h~_t = tanh(W [r_t * h_{t-1}, x_t] + b)           candidate
+        h_t  = (1 - z_t) * h_{t-1} + z_t * h~_t
+
+    Keras's (`convention="keras"`) has z the other way round, and resets after the product, with a second bias c:
+
+        h~_t = tanh(W_x x_t + b + r_t * (W_h h_{t-1} + c))     or as above, with reset_after=False
+        h_t  = z_t * h_{t-1} + (1 - z_t) * h~_t
+
+    PyTorch's (`convention="torch"`) is this same equation with the gates in another order.
+
+    In the code, the matrices stand side by side, in the order z, r, h~, or r, z, h~ for "torch": `kernel`
+    `(input_features, 3 * units)` holds their columns for x_t and `recurrent_kernel` `(units, 3 * units)` those for
+    h_{t-1}. `bias` is `(2, 3 * units)`, b and c, where the reset comes after the product, else `(3 * units,)`.
+
+    Constructor, weights and configuration are those of `keras.layers.GRUCell`.
+
+    Args:
+        units: size of h_t.
+        *args: as in `keras.layers.GRUCell`: activation (tanh), recurrent_activation (sigmoid), use_bias,
+            initializers, regularizers, constraints, dropout, recurrent_dropout, seed, reset_after.
+        convention: `"keras"`, `"cho"` or `"torch"`. `"cho"` always resets before the product, `"torch"` always after;
+            `reset_after` is for `"keras"` only.
+        dropout_each_step: whether dropout draws a fresh mask for every time step instead of one for the sequence.
+        **kwargs: the same by name, and `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        inputs: tensor `(batch, input_features)`, x_t.
+        states: list of one tensor `(batch, units)`, h_{t-1}.
+        training: whether this is a training run.
+
+    Returns:
+        h_t `(batch, units)` and the list of the new state `[h_t]`.
+
+    Raises:
+        ValueError: `units` is not a positive integer, or there is no such convention.
+
+    Example:
+
+    >>> import numpy as np, rnnkit.layers
+    >>> cell = rnnkit.layers.GRUCell(4, convention="cho")
+    >>> y, [h] = cell(np.ones((1, 3), "float32"), [np.zeros((1, 4), "float32")])
+    >>> tuple(y.shape), tuple(h.shape)
+    ((1, 4), (1, 4))
+
+    References:
+        Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
+        2014; Khanzhina, "Recurrent neural networks" (deck, where it is called gated restricted unit).
+    """
+
+    own_arguments = ("dropout_each_step", "convention")
+
+    def __init__(self, units, *args, convention="keras", **kwargs):
+        if convention not in CONVENTIONS:
+            raise ValueError(
+                f"{type(self).__name__} expected convention to be in {CONVENTIONS}, received {convention!r}."
+            )
+        super().__init__(units, *args, **kwargs)
+        self.convention = convention
+        if convention != "keras":
+            self.reset_after = convention == "torch"
+            self.fits_cudnn = False
+
+    def project(self, inputs, training=False):
+        inputs, mask = self.drop(inputs, training)
+        projected = ops.matmul(inputs, self.kernel)
+        if self.use_bias:
+            projected = projected + (self.bias[0] if self.reset_after else self.bias)
+        return projected if mask is None else (projected, mask)
+
+    def step(self, projected, states, training=False):
+        h = self.gates(projected, states)["h"]
+        return h, [h]
+
+    def gates(self, projected, states):
+        """All that one step computes, each `(batch, units)`: z, r, candidate and h."""
+        projected, h = self.recalled(projected, states[0])
+        x_z, x_r, x_h = self._split(projected)
+        if self.reset_after:
+            product = ops.matmul(h, self.recurrent_kernel)
+            h_z, h_r, h_h = self._split(product + self.bias[1] if self.use_bias else product)
+        else:
+            h_z, h_r = ops.split(ops.matmul(h, self.recurrent_kernel[:, : 2 * self.units]), 2, axis=-1)
+        z, r = self.recurrent_activation(x_z + h_z), self.recurrent_activation(x_r + h_r)
+        if self.reset_after:
+            candidate = self.activation(x_h + r * h_h)
+        else:
+            candidate = self.activation(x_h + ops.matmul(r * h, self.recurrent_kernel[:, 2 * self.units :]))
+        kept = self.kept({"z": z})
+        return {"z": z, "r": r, "candidate": candidate, "h": kept * states[0] + (1 - kept) * candidate}
+
+    def kept(self, gates):
+        """The part of h_{t-1} that is carried over to h_t."""
+        return 1 - gates["z"] if self.convention == "cho" else gates["z"]
+
+    def _split(self, sums):
+        """Into z, r and h~."""
+        first, second, third = ops.split(sums, 3, axis=-1)
+        return (second, first, third) if self.convention == "torch" else (first, second, third)
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class GRU(ExtendedLayer, keras.layers.GRU, CellLayer):
+    """The gated recurrent unit over a sequence.
+
+    As it is, a drop-in for `keras.layers.GRU`: same constructor, call and weights in the same order, so
+    `layer.set_weights(keras_layer.get_weights())` works both ways, and a GPU runs cuDNN where Keras does and no mask is
+    given. With `convention="cho"` it is the decks' GRU, with `convention="torch"` PyTorch's. `rnnkit.convert` moves
+    weights between them where that is possible.
+
+    Args:
+        units: size of h_t.
+        *args: as in `keras.layers.GRU`.
+        convention: `"keras"`, `"cho"` or `"torch"`: see `GRUCell`.
+        dropout_each_step: whether dropout draws a fresh mask for every time step instead of one for the sequence.
+        **kwargs: the same by name; see `GRUCell` for the cell's and `Recurrent` for the layer's, the call arguments,
+            what comes back and what is raised.
+
+    Example:
+
+    >>> import numpy as np, rnnkit.layers
+    >>> layer = rnnkit.layers.GRU(8, convention="cho", return_sequences=True)
+    >>> tuple(layer(np.zeros((2, 5, 3), "float32")).shape)
+    (2, 5, 8)
+
+    References:
+        Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
+        2014; Khanzhina, "Recurrent neural networks" (deck).
+    """
+
+    cell_class = GRUCell

@@ -1,0 +1,199 @@
+"""LSTM and GRU with layer normalization."""
+
+import keras
+from keras import ops
+
+from rnnkit.layers.gru import GRU, GRUCell
+from rnnkit.layers.lstm import LSTM, LSTMCell
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class LayerNormLSTMCell(LSTMCell):
+    """One step of the LSTM with layer normalization.
+
+    With LN(a; g) = g * (a - mean(a)) / sqrt(variance(a) + epsilon) over the features of each row:
+
+        (i_t, f_t, C~_t, o_t) before their sigmoid or tanh  =  LN(W_h h_{t-1}; g_1) + LN(W_x x_t; g_2) + b
+        C_t = f_t * C_{t-1} + i_t * C~_t
+        h_t = o_t * tanh(LN(C_t; g_3) + b_3)
+
+    Each LN takes all four gates together, as in the paper, where LN(W_h h) and LN(W_x x) have a shift each: their sum
+    is b here.
+
+    Weights: those of `LSTMCell`, then the scales g_2 of the input, g_1 of the recurrence, g_3 and b_3 of the state.
+
+    Args:
+        units, *args, **kwargs: see `LSTMCell`.
+        epsilon: what keeps the division from zero.
+
+    Call arguments:
+        inputs, states, training: see `LSTMCell`.
+
+    Returns:
+        h_t `(batch, units)` and the list of the new states `[h_t, C_t]`.
+
+    Raises:
+        ValueError: `units` is not a positive integer.
+
+    Example:
+
+    >>> import rnnkit.layers
+    >>> cell = rnnkit.layers.LayerNormLSTMCell(4)
+    >>> cell.build((None, 3))
+    >>> [tuple(weight.shape) for weight in cell.weights]
+    [(3, 16), (4, 16), (16,), (16,), (16,), (4,), (4,)]
+
+    References:
+        Ba, Kiros and Hinton, "Layer normalization", 2016, supplement.
+    """
+
+    own_arguments = ("dropout_each_step", "epsilon")
+    fits_cudnn = False
+
+    def __init__(self, units, *args, epsilon=1e-5, **kwargs):
+        super().__init__(units, *args, **kwargs)
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.input_norm = _norm(self, 4 * self.units, center=False)
+        self.recurrent_norm = _norm(self, 4 * self.units, center=False)
+        self.state_norm = _norm(self, self.units, center=True)
+
+    def project(self, inputs, training=False):
+        inputs, mask = self.drop(inputs, training)
+        projected = self.input_norm(ops.matmul(inputs, self.kernel))
+        projected = projected + self.bias if self.use_bias else projected
+        return projected if mask is None else (projected, mask)
+
+    def sums(self, projected, h, C):
+        return projected + self.recurrent_norm(ops.matmul(h, self.recurrent_kernel))
+
+    def squashed(self, C):
+        return self.activation(self.state_norm(C))
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class LayerNormGRUCell(GRUCell):
+    """One step of the GRU with layer normalization.
+
+    With LN(a; g) = g * (a - mean(a)) / sqrt(variance(a) + epsilon) over the features of each row:
+
+        (z_t, r_t) before their sigmoid  =  LN(W_h h_{t-1}; g_1) + LN(W_x x_t; g_2) + b
+        h~_t = tanh(LN(W x_t; g_3) + b_3 + r_t * (LN(U h_{t-1}; g_4) + b_4))
+        h_t  = (1 - z_t) * h_{t-1} + z_t * h~_t
+
+    LN takes z and r together and h~ alone, as in the paper. The reset comes after the product, and z is the decks'.
+
+    Weights: `kernel`, `recurrent_kernel` and `bias` `(3 * units,)` (b and b_3) in the order z, r, h~; then g_2, g_3,
+    g_1, g_4 and b_4.
+
+    Args:
+        units, *args, **kwargs: see `GRUCell`, without `reset_after` and `convention`.
+        epsilon: what keeps the division from zero.
+
+    Call arguments:
+        inputs, states, training: see `GRUCell`.
+
+    Returns:
+        h_t `(batch, units)` and the list of the new state `[h_t]`.
+
+    Raises:
+        ValueError: `units` is not a positive integer.
+
+    Example:
+
+    >>> import rnnkit.layers
+    >>> cell = rnnkit.layers.LayerNormGRUCell(4)
+    >>> cell.build((None, 3))
+    >>> [tuple(weight.shape) for weight in cell.weights]
+    [(3, 12), (4, 12), (12,), (8,), (4,), (8,), (4,), (4,)]
+
+    References:
+        Ba, Kiros and Hinton, "Layer normalization", 2016, supplement.
+    """
+
+    own_arguments = ("dropout_each_step", "epsilon")
+    fits_cudnn = False
+
+    def __init__(self, units, *args, epsilon=1e-5, **kwargs):
+        super().__init__(units, *args, **{**kwargs, "convention": "cho"})
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        units = self.units
+        self.input_norm, self.candidate_norm = _norm(self, 2 * units, center=False), _norm(self, units, center=False)
+        self.recurrent_norm = _norm(self, 2 * units, center=False)
+        self.recurrent_candidate_norm = _norm(self, units, center=True)
+
+    def project(self, inputs, training=False):
+        inputs, mask = self.drop(inputs, training)
+        projected = self._normalized(ops.matmul(inputs, self.kernel), self.input_norm, self.candidate_norm)
+        projected = projected + self.bias if self.use_bias else projected
+        return projected if mask is None else (projected, mask)
+
+    def gates(self, projected, states):
+        projected, h = self.recalled(projected, states[0])
+        product = ops.matmul(h, self.recurrent_kernel)
+        recurrent = self._normalized(product, self.recurrent_norm, self.recurrent_candidate_norm)
+        (x_z, x_r, x_h), (h_z, h_r, h_h) = ops.split(projected, 3, axis=-1), ops.split(recurrent, 3, axis=-1)
+        z, r = self.recurrent_activation(x_z + h_z), self.recurrent_activation(x_r + h_r)
+        candidate = self.activation(x_h + r * h_h)
+        return {"z": z, "r": r, "candidate": candidate, "h": (1 - z) * states[0] + z * candidate}
+
+    def _normalized(self, sums, gates_norm, candidate_norm):
+        gates, candidate = sums[..., : 2 * self.units], sums[..., 2 * self.units :]
+        return ops.concatenate([gates_norm(gates), candidate_norm(candidate)], axis=-1)
+
+
+def _norm(cell, size, center):
+    norm = keras.layers.LayerNormalization(epsilon=cell.epsilon, center=center, dtype=cell.dtype_policy)
+    norm.build((None, size))
+    return norm
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class LayerNormLSTM(LSTM):
+    """The LSTM with layer normalization over a sequence.
+
+    Args:
+        units: size of h_t and of C_t.
+        *args, **kwargs: as in `LSTM`, and `epsilon`: see `LayerNormLSTMCell`. `Recurrent` tells the call arguments,
+            what comes back and what is raised.
+
+    Example:
+
+    >>> import numpy as np, rnnkit.layers
+    >>> layer = rnnkit.layers.LayerNormLSTM(8, return_sequences=True)
+    >>> tuple(layer(np.zeros((2, 5, 3), "float32")).shape)
+    (2, 5, 8)
+
+    References:
+        Ba, Kiros and Hinton, "Layer normalization", 2016.
+    """
+
+    cell_class = LayerNormLSTMCell
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class LayerNormGRU(GRU):
+    """The GRU with layer normalization over a sequence.
+
+    Args:
+        units: size of h_t.
+        *args, **kwargs: as in `GRU`, without `reset_after` and `convention`, and `epsilon`: see `LayerNormGRUCell`.
+            `Recurrent` tells the call arguments, what comes back and what is raised.
+
+    Example:
+
+    >>> import numpy as np, rnnkit.layers
+    >>> layer = rnnkit.layers.LayerNormGRU(8, return_sequences=True)
+    >>> tuple(layer(np.zeros((2, 5, 3), "float32")).shape)
+    (2, 5, 8)
+
+    References:
+        Ba, Kiros and Hinton, "Layer normalization", 2016.
+    """
+
+    cell_class = LayerNormGRUCell
