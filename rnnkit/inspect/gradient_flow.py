@@ -1,6 +1,5 @@
 """How the gradient of a loss flows back through time."""
 
-import contextlib
 from typing import NamedTuple
 
 import keras
@@ -8,7 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from rnnkit import backend
-from rnnkit.layers.initial_state import LearnedInitialState
+from rnnkit.inspect.recurrent_layer import recurrent_layer, replaced_loop
 
 
 class GradientFlow(NamedTuple):
@@ -101,14 +100,9 @@ class _Recorder:
         self.readout = getattr(layer.cell, "readout", lambda states: states[0])
         self.pushes = None
 
-    @contextlib.contextmanager
     def recording(self, pushes):
         self.pushes = pushes
-        self.layer.inner_loop = self.inner_loop
-        try:
-            yield
-        finally:
-            del self.layer.inner_loop
+        return replaced_loop(self.layer, self.inner_loop)
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         steps = range(sequences.shape[1])
@@ -170,21 +164,12 @@ def _spectral_radius(cell):
 
 
 def _recurrent_layer(model, layer):
-    if layer is None or isinstance(layer, str):
-        found = [
-            candidate.layer if isinstance(candidate, LearnedInitialState) else candidate for candidate in model.layers
-        ]
-        found = [candidate for candidate in found if isinstance(candidate, keras.layers.RNN)]
-        named = [candidate for candidate in found if layer in (None, candidate.name)]
-        if len(named) != 1:
-            names = [candidate.name for candidate in found]
-            raise ValueError(
-                f"gradient_flow expected one recurrent layer{f' named {layer!r}' if layer else ''} in model "
-                f"{model.name!r}, found {names}: name one with layer=, or pass the layer itself if a wrapper hides it."
-            )
-        (layer,) = named
+    layer = recurrent_layer("gradient_flow", model, layer)
     if not isinstance(layer, keras.layers.RNN) or not all(isinstance(size, int) for size in layer.state_size):
-        raise ValueError(f"gradient_flow expected a keras.layers.RNN with one cell, received {layer!r}.")
+        raise ValueError(
+            f"gradient_flow expected a keras.layers.RNN with one cell, received {layer!r}. Of a Bidirectional, pass "
+            "one direction: layer.forward_layer or layer.backward_layer."
+        )
     if layer.stateful:
         raise ValueError(f"Layer {layer.name!r} is stateful: measuring it would change its states. Use stateful=False.")
     return layer

@@ -1,0 +1,148 @@
+"""What the gates of a recurrent layer did at every time step."""
+
+import contextlib
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from rnnkit import backend
+from rnnkit.inspect.recurrent_layer import recurrent_layer, replaced_loop
+from rnnkit.layers.cell import RecurrentCell, project_inputs
+from rnnkit.layers.gru import GRUCell
+from rnnkit.layers.lstm import LSTMCell
+
+
+def record_gates(layer_or_model, inputs, mask=None, layer=None):
+    """Records every gate of a recurrent layer at every time step, without training anything again.
+
+    The layer runs as in inference (no dropout); nothing in it changes.
+
+    Args:
+        layer_or_model: an `LSTM` or `GRU`, any layer whose cell has `gates`, an already trained `keras.layers.LSTM` or
+            `keras.layers.GRU`, or a `Bidirectional` around one; or a model or `Stacked` with such a layer inside.
+        inputs: array `(batch, time, features)` for a layer; what the model takes for a model.
+        mask: boolean array `(batch, time)`, True where a step counts. A model with an `Embedding(mask_zero=True)` makes
+            its own.
+        layer: the recurrent layer inside, or its name, where there are several. One direction of a `Bidirectional` is
+            its `forward_layer` or `backward_layer`.
+
+    Returns:
+        Dictionary of arrays `(batch, time, units)`, in the order of the input's time steps: `"i"`, `"f"`,
+        `"candidate"`, `"o"`, `"C"` and `"h"` of an LSTM; `"z"`, `"r"`, `"candidate"` and `"h"` of a GRU. At a masked
+        step the gates are NaN, as none was computed, and the states are what they were before. For a `Bidirectional`, a
+        dictionary with two of these, `"forward"` and `"backward"`.
+
+    Raises:
+        ValueError: there is no recurrent layer, or several; the layer is stateful; its cell has no gates.
+
+    Example:
+
+    >>> import keras, numpy as np, rnnkit.inspect
+    >>> model = keras.Sequential([keras.layers.LSTM(8), keras.layers.Dense(1)])
+    >>> gates = rnnkit.inspect.record_gates(model, np.zeros((2, 5, 3), "float32"))
+    >>> sorted(gates), gates["f"].shape
+    (['C', 'candidate', 'f', 'h', 'i', 'o'], (2, 5, 8))
+
+    References:
+        Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015.
+    """
+    return for_each_direction(
+        record("record_gates", layer_or_model, inputs, mask, layer), lambda run: run.in_time(run.gates)
+    )
+
+
+class Record(NamedTuple):
+    """What one recurrent layer did, in the order in which it ran: see `record_gates`.
+
+    Attributes:
+        cell: the cell, with `gates`.
+        gates: dictionary of arrays `(batch, time, units)`.
+        mask: boolean array `(batch, time)`.
+        backwards: whether the layer ran from the last time step to the first.
+    """
+
+    cell: RecurrentCell
+    gates: dict
+    mask: np.ndarray
+    backwards: bool
+
+    def in_time(self, arrays):
+        """Arrays `(batch, time, ...)` in the order of the input's time steps."""
+        return tree.map_structure(lambda array: array[:, ::-1] if self.backwards else array, arrays)
+
+
+def record(caller, layer_or_model, inputs, mask=None, layer=None):
+    """A `Record`, or for a `Bidirectional` a dictionary of two."""
+    found = recurrent_layer(caller, layer_or_model, layer)
+    parts = {"layer": found}
+    if isinstance(found, keras.layers.Bidirectional):
+        parts = {"forward": found.forward_layer, "backward": found.backward_layer}
+    for part in parts.values():
+        if getattr(part, "stateful", False):
+            raise ValueError(f"Layer {part.name!r} is stateful: {caller} would change its states. Use stateful=False.")
+    calls = {}
+    with contextlib.ExitStack() as stack:
+        for name, part in parts.items():
+            stack.enter_context(replaced_loop(part, _watched(part.inner_loop, calls, name)))
+        layer_or_model(inputs, training=False, **({} if mask is None else {"mask": mask}))
+    if calls.keys() != parts.keys():
+        raise ValueError(f"{caller}: layer {found.name!r} did not run step by step in {layer_or_model.name!r}.")
+    runs = {name: _record(_with_gates(caller, part), *calls[name], part.go_backwards) for name, part in parts.items()}
+    return runs.get("layer", runs)
+
+
+def for_each_direction(runs, function):
+    """Applies a function to a `Record`, or to each of the two of a `Bidirectional`."""
+    return {name: function(run) for name, run in runs.items()} if isinstance(runs, dict) else function(runs)
+
+
+def _watched(inner_loop, calls, name):
+    def watched(sequences, initial_state, mask, training=False):
+        calls[name] = sequences, list(initial_state), mask
+        return inner_loop(sequences, initial_state, mask, training=training)
+
+    return watched
+
+
+def _record(cell, sequences, states, mask, backwards):
+    batch, time = sequences.shape[:2]
+    mask = ops.ones((batch, time), "bool") if mask is None else ops.cast(mask, "bool")
+    projected = project_inputs(cell, sequences, training=False)
+    if backwards:
+        projected, mask = tree.map_structure(lambda x: ops.flip(x, axis=1), (projected, mask))
+    projected, steps = tree.map_structure(lambda x: ops.swapaxes(x, 0, 1), (projected, mask[..., None]))
+
+    def step(states, inputs):
+        projected, counts = inputs
+        gates = cell.gates(projected, states)
+        _, new_states = cell.step(projected, states, training=False)
+        states = [ops.where(counts, new, old) for new, old in zip(new_states, states, strict=True)]
+        gates = {name: ops.where(counts, ops.cast(gate, "float32"), np.nan) for name, gate in gates.items()}
+        for name, state in zip(("h", "C"), states, strict=False):
+            gates[name] = ops.cast(state, "float32")
+        return states, gates
+
+    _, like = step(states, tree.map_structure(lambda x: x[0], (projected, steps)))
+    gates, _ = backend.scan(step, states, (projected, steps), like)
+    gates = {name: np.swapaxes(ops.convert_to_numpy(gate), 0, 1) for name, gate in gates.items()}
+    return Record(cell, gates, ops.convert_to_numpy(mask), backwards)
+
+
+def _with_gates(caller, layer):
+    """The layer's cell, or rnnkit's in its place with the same weights."""
+    cell = getattr(layer, "cell", None)
+    for theirs, ours in ((keras.layers.LSTMCell, LSTMCell), (keras.layers.GRUCell, GRUCell)):
+        if type(cell) is theirs:
+            twin = ours.like(cell)
+            twin.build((None, cell.kernel.shape[0]))
+            for weight, value in zip(twin.trainable_variables, cell.trainable_variables, strict=True):
+                weight.assign(value)
+            return twin
+    if not hasattr(cell, "gates"):
+        raise ValueError(
+            f"{caller} expected a layer whose cell has gates (LSTM, GRU, ...), but {layer.name!r} has {cell!r}: a cell "
+            "of your own needs a method gates(projected, states) that returns them by name."
+        )
+    return cell
