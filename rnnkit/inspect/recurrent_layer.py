@@ -4,8 +4,7 @@ import contextlib
 
 import keras
 
-from rnnkit.layers.initial_state import LearnedInitialState
-from rnnkit.layers.stacked import Stacked
+from rnnkit.layers.states import recurrent_layers
 
 
 def recurrent_layer(caller, model, layer=None):
@@ -24,7 +23,7 @@ def recurrent_layer(caller, model, layer=None):
     """
     if isinstance(layer, keras.layers.Layer):
         return layer
-    found = list(_recurrent_layers([model]))
+    found = list(recurrent_layers([model]))
     named = [candidate for candidate in found if layer in (None, candidate.name)]
     if len(named) != 1:
         raise ValueError(
@@ -33,16 +32,6 @@ def recurrent_layer(caller, model, layer=None):
             "hides it."
         )
     return named[0]
-
-
-def _recurrent_layers(layers):
-    for layer in layers:
-        if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional):
-            yield layer
-        elif isinstance(layer, LearnedInitialState):
-            yield from _recurrent_layers([layer.layer])
-        elif isinstance(layer, keras.Model | Stacked):
-            yield from _recurrent_layers(layer.layers)
 
 
 @contextlib.contextmanager

@@ -5,8 +5,8 @@ from keras import ops, tree
 
 from rnnkit import backend
 from rnnkit.backend.unrolled import unrolled_scan
-from rnnkit.layers.cell import RecurrentCell, project_inputs, run_step, size_of_output
-from rnnkit.layers.states import reset_rows
+from rnnkit.layers.cell import RecurrentCell, cells_with_dropout, project_inputs, run_step, size_of_output
+from rnnkit.layers.states import StateVariables, reset_rows
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -62,15 +62,22 @@ class Recurrent(keras.layers.RNN):
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = getattr(cell, "dtype_policy", None)
         super().__init__(cell, **kwargs)
-        if self.compute_dtype != getattr(self.cell, "compute_dtype", self.compute_dtype):
+        if isinstance(cell, RecurrentCell) and self.compute_dtype != cell.compute_dtype:
             raise ValueError(
                 f"Recurrent computes in {self.compute_dtype}, its cell in {self.cell.compute_dtype}: "
                 "give both the same dtype, or only the cell."
             )
         self.supports_masking = True  # Keras 3.16 sets it to False
 
+    def build(self, sequences_shape, initial_state_shape=None):
+        super().build(sequences_shape)
+        if self.stateful:
+            self.state_variables = StateVariables(tree.flatten(self.states), name="states")
+
     def compute_mask(self, sequences, mask=None):
         mask = tree.flatten(mask)[0] if self.return_sequences else None
+        if mask is not None and self.go_backwards:
+            mask = ops.flip(mask, axis=1)  # in the order of the outputs
         return [mask] + [None] * len(self.state_size) if self.return_state else mask
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
@@ -78,6 +85,9 @@ class Recurrent(keras.layers.RNN):
             initial_state = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
         mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
         self._check(sequences, initial_state, mask)
+        if initial_state is None and self.stateful:
+            # Copies: on PyTorch, the variables are written to before gradients are taken.
+            initial_state = tree.map_structure(ops.copy, list(self.states))
         if mask is not None:
             # What stands in the padding must not reach a gradient, not even as NaN times zero.
             sequences = ops.where(mask[..., None], sequences, ops.zeros_like(sequences))
@@ -95,13 +105,16 @@ class Recurrent(keras.layers.RNN):
             rows: which rows of the batch: a list of row numbers, or a boolean array `(batch,)`; all rows if left out.
 
         Raises:
-            ValueError: the layer is not stateful or has no states yet; there is no such row.
+            ValueError: there is no such row: too large a number, or a layer that is not stateful or not built.
         """
-        if rows is None:
-            return super().reset_state()
-        reset_rows(self, tree.flatten(self.states) if self.stateful and self.states is not None else [], rows)
+        reset_rows(self, rows)
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
+        dropping = list(cells_with_dropout(self.cell, sequences.shape[-1])) if training else []
+        for cell, features in dropping:  # Keras draws for its own cells, but not inside of wrappers
+            batch, units = ops.shape(sequences)[0], tree.flatten(cell.state_size)[0]
+            cell.get_dropout_mask(ops.ones((batch, features), dtype=self.compute_dtype))
+            cell.get_recurrent_dropout_mask(ops.ones((batch, units), dtype=self.compute_dtype))
         projected = project_inputs(self.cell, sequences, training)
         if self.go_backwards:
             projected, mask = tree.map_structure(
@@ -112,8 +125,6 @@ class Recurrent(keras.layers.RNN):
         zeros = ops.zeros((ops.shape(sequences)[0], size_of_output(self.cell)), dtype=self.compute_dtype)
         initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
         states = tree.flatten(initial_state)
-        if self.stateful:
-            states = [ops.copy(state) for state in states]  # the variables are assigned to before gradients are taken
 
         def step(states, projected):
             nested = tree.pack_sequence_as(initial_state, states)
@@ -136,6 +147,9 @@ class Recurrent(keras.layers.RNN):
             outputs, (_, *states) = scan(masked_step, [zeros, *states], (time_major, mask), zeros)
             if self.zero_output_for_mask:
                 outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
+        for cell, _ in dropping:
+            cell.reset_dropout_mask()
+            cell.reset_recurrent_dropout_mask()
         return outputs[-1], ops.swapaxes(outputs, 0, 1), tree.pack_sequence_as(initial_state, states)
 
     def _check(self, sequences, initial_state, mask):

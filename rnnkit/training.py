@@ -1,0 +1,107 @@
+"""Training on streams that are too long to be unrolled."""
+
+import keras
+import numpy as np
+from keras import tree
+
+from rnnkit.layers.states import recurrent_layers
+
+
+def truncated_bptt(model, inputs, targets, k1, k2=None, sample_weight=None):
+    """Trains a stateful model on a long stream by truncated backpropagation through time.
+
+    After every `k1` time steps the weights are updated once: for the loss of these k1 steps, with gradients that flow
+    back through `k2` steps: these and the k2 - k1 before. The state in which they begin is taken as a constant. With
+    `k1 = k2` the stream is cut into chunks that hand their states on; with `k2 > k1` the windows overlap, which costs
+    (k1 + k2) / k1 times as many steps; where k2 covers the stream, the gradient is that of full backpropagation.
+
+    The model starts with the states it has (`reset_state()` of its layers sets them to zero) and ends with those after
+    the last step, so a stream may come in several calls.
+
+    Args:
+        model: a compiled model whose recurrent layers are all `stateful`, with an output for every time step.
+        inputs: array `(batch, time, ...)`, one stream a row.
+        targets: array `(batch, time, ...)`.
+        k1: time steps between two updates.
+        k2: time steps that gradients flow back, at least `k1`; `k1` if left out.
+        sample_weight: array `(batch, time)`, how much each step's loss counts.
+
+    Returns:
+        List of floats, the loss of the model before each of its ceil(time / k1) updates: the mean over the steps of a
+        chunk.
+
+    Raises:
+        ValueError: the model is not compiled, has no stateful layer or one that is not stateful; k1 or k2 is not a
+            positive integer, or k2 is less than k1; the arrays do not have the same batch and time axes.
+
+    Example:
+
+    >>> import keras, numpy as np, rnnkit.layers, rnnkit.training
+    >>> lstm = rnnkit.layers.LSTM(4, return_sequences=True, stateful=True)
+    >>> model = keras.Sequential([keras.Input(batch_shape=(2, None, 3)), lstm, keras.layers.Dense(1)])
+    >>> model.compile("adam", loss="mse")
+    >>> stream, targets = np.zeros((2, 1000, 3), "float32"), np.zeros((2, 1000, 1), "float32")
+    >>> len(rnnkit.training.truncated_bptt(model, stream, targets, k1=100))
+    10
+
+    References:
+        Williams and Peng, "An efficient gradient-based algorithm for on-line training of recurrent network
+        trajectories", 1990; Sutskever, "Training recurrent neural networks", 2013, section 2.8.6.
+    """
+    k2 = k1 if k2 is None else k2
+    targets, layers = np.asarray(targets), list(recurrent_layers([model]))
+    _check(model, layers, inputs, targets, k1, k2)
+    time = targets.shape[1]
+    weights = np.ones(targets.shape[:2], "float32") if sample_weight is None else np.asarray(sample_weight, "float32")
+    variables = tree.flatten([layer.states for layer in layers])
+    known = {id(variable) for variable in model.variables}
+    if keras.config.backend() == "jax" and any(id(variable) not in known for variable in variables):
+        raise ValueError("On JAX, Keras's own stateful layers lose their states between batches: use rnnkit.layers.")
+    losses, standing = [], 0  # the model's states are those before step `standing`
+    for begin in range(0, time, k1):
+        end = min(begin + k1, time)
+        window = max(0, begin - (k2 - k1))
+        if standing < window:
+            model.predict_on_batch(_steps(inputs, standing, window))
+        before = [keras.ops.copy(variable) for variable in variables]
+        counted = np.zeros((len(targets), end - window), "float32")
+        counted[:, begin - window :] = weights[:, begin:end] * (end - window) / (end - begin)
+        model.reset_metrics()  # which would else return the mean over all updates
+        logs = model.train_on_batch(_steps(inputs, window, end), targets[:, window:end], counted, return_dict=True)
+        losses.append(float(logs["loss"]))
+        standing = end
+        if k2 > k1 and end < time:  # the next window begins before this end
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
+            standing = window
+    return losses
+
+
+def _steps(inputs, begin, end):
+    return tree.map_structure(lambda array: array[:, begin:end], inputs)
+
+
+def _check(model, layers, inputs, targets, k1, k2):
+    for name, value in (("k1", k1), ("k2", k2)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"truncated_bptt expected {name} to be a positive integer, received {value!r}.")
+    if k2 < k1:
+        raise ValueError(
+            f"truncated_bptt expected k2 >= k1, received k1={k1} and k2={k2}: some losses would not count."
+        )
+    if not model.compiled:
+        raise ValueError(f"truncated_bptt needs a loss and an optimizer: call {model.name!r}.compile(...) first.")
+    for layer in layers:
+        if isinstance(layer, keras.layers.Bidirectional) or layer.go_backwards or not layer.stateful:
+            raise ValueError(
+                f"truncated_bptt hands states on from chunk to chunk, forwards: layer {layer.name!r} needs "
+                "stateful=True and to run in the order of the stream."
+            )
+    if not layers:
+        raise ValueError(f"truncated_bptt found no recurrent layer in model {model.name!r}.")
+    for array in (*tree.flatten(inputs), targets):
+        if array.shape[:2] != targets.shape[:2]:
+            raise ValueError(
+                "truncated_bptt expected inputs and targets with the same axes (batch, time, ...), received shapes "
+                f"{[tuple(a.shape) for a in tree.flatten(inputs)]} and {targets.shape}."
+            )
