@@ -1,0 +1,11 @@
+"""Moves recurrent layers between rnnkit, Keras and PyTorch, and GRUs between their conventions.
+
+Weights are copied, negated or put into another order, never recomputed: back and forth gives the same bits. The one
+exception is an LSTM or vanilla network from PyTorch, which has two biases where one is enough: their sum is taken.
+"""
+
+from rnnkit.convert.conventions import with_convention
+from rnnkit.convert.keras_layers import from_keras, to_keras
+from rnnkit.convert.torch_modules import from_torch, to_torch
+
+__all__ = ["from_keras", "from_torch", "to_keras", "to_torch", "with_convention"]

@@ -1,0 +1,63 @@
+"""GRUs between their conventions."""
+
+import numpy as np
+
+from rnnkit.convert.building import build_like, check_built
+from rnnkit.layers import GRU
+
+
+def with_convention(layer, convention):
+    """A GRU in another convention that computes the same.
+
+    "keras" with `reset_after=True` and "torch" differ in the order of the gates; "cho" and "keras" with
+    `reset_after=False` in the sign of z's weights. Between these two pairs nothing can be converted, since one resets
+    h_{t-1} before the product with the candidate's weights and the other after it.
+
+    Args:
+        layer: a `GRU` with weights.
+        convention: `"keras"`, `"cho"` or `"torch"`.
+
+    Returns:
+        A `GRU`.
+
+    Raises:
+        ValueError: no weights of the other convention compute the same; the layer is not a GRU or has no weights yet.
+
+    Example:
+
+    >>> import rnnkit.convert, rnnkit.layers
+    >>> layer = rnnkit.layers.GRU(4, convention="cho")
+    >>> layer.build((None, None, 3))
+    >>> rnnkit.convert.with_convention(layer, "torch")
+    Traceback (most recent call last):
+        ...
+    ValueError: A GRU in convention 'cho' resets h_{t-1} before the product with the candidate's recurrent weights, \
+recurrent_kernel[:, 8:], and 'torch' after it: no weights there compute the same. The weights of z and r could be \
+converted, those of the candidate not.
+    """
+    if not isinstance(layer, GRU):
+        raise ValueError(f"with_convention expected a rnnkit.layers.GRU, received {layer!r}.")
+    check_built(layer)
+    cell = layer.cell
+    after = {"cho": False, "torch": True, "keras": cell.reset_after}.get(convention)
+    if after is not None and after != cell.reset_after:
+        places = ("after", "before") if cell.reset_after else ("before", "after")
+        raise ValueError(
+            f"A GRU in convention {cell.convention!r} resets h_{{t-1}} {places[0]} the product with the candidate's "
+            f"recurrent weights, recurrent_kernel[:, {2 * cell.units}:], and {convention!r} {places[1]} it: no weights "
+            "there compute the same. The weights of z and r could be converted, those of the candidate not."
+        )
+    config = {**layer.get_config(), "convention": convention, "reset_after": cell.reset_after}
+    if convention != cell.convention:
+        del config["use_cudnn"]  # each convention has its own default
+    twin = GRU.from_config(config)
+    build_like(twin, layer)
+    sign = -1.0 if (cell.convention == "cho") != (convention == "cho") else 1.0
+    weights = []
+    for weight in layer.get_weights():
+        gates = np.split(weight, 3, axis=-1)
+        z, r = gates[:2] if cell.convention != "torch" else gates[1::-1]
+        z = sign * z
+        weights.append(np.concatenate([*((r, z) if convention == "torch" else (z, r)), gates[2]], axis=-1))
+    twin.set_weights(weights)
+    return twin

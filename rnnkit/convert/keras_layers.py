@@ -1,0 +1,102 @@
+"""Layers between rnnkit and Keras."""
+
+import keras
+
+from rnnkit.convert.building import build_like
+from rnnkit.convert.conventions import with_convention
+from rnnkit.layers import GRU, LSTM, Bidirectional, Elman, Stacked
+
+
+def from_keras(layer):
+    """The rnnkit layer that computes what a layer of Keras computes.
+
+    Args:
+        layer: `keras.layers.LSTM`, `GRU`, `SimpleRNN`, `Bidirectional` around one, or a list of such layers on top of
+            each other.
+
+    Returns:
+        `LSTM`, `GRU`, `Elman`, `Bidirectional` or `Stacked`, with the same configuration, and the same weights where
+        the layer has some.
+
+    Raises:
+        ValueError: there is no such layer in rnnkit.
+
+    Example:
+
+    >>> import keras, rnnkit.convert
+    >>> keras_layer = keras.layers.LSTM(4)
+    >>> keras_layer.build((None, None, 3))
+    >>> layer = rnnkit.convert.from_keras(keras_layer)
+    >>> type(layer).__module__, bool((layer.get_weights()[0] == keras_layer.get_weights()[0]).all())
+    ('rnnkit.layers.lstm', True)
+    """
+    if isinstance(layer, list | tuple):
+        return Stacked([from_keras(one) for one in layer], return_sequences=layer[-1].return_sequences)
+    return _converted(layer, "from_keras", _FROM_KERAS)
+
+
+def to_keras(layer):
+    """The layer of Keras that computes what a layer of rnnkit computes.
+
+    Args:
+        layer: `LSTM`, `GRU` (in any convention), `Elman` without `output_units`, `Bidirectional` around one, or
+            `Stacked` without residuals.
+
+    Returns:
+        `keras.layers.LSTM`, `GRU`, `SimpleRNN` or `Bidirectional`, with the same weights where the layer has some; for
+        `Stacked` a list of them.
+
+    Raises:
+        ValueError: Keras has no such layer.
+
+    Example:
+
+    >>> import rnnkit.convert, rnnkit.layers
+    >>> layer = rnnkit.layers.GRU(4, convention="cho")
+    >>> layer.build((None, None, 3))
+    >>> rnnkit.convert.to_keras(layer).reset_after
+    False
+    """
+    if isinstance(layer, Stacked):
+        if layer.residual:
+            raise ValueError(f"Keras has no stack with residuals: {layer.name!r} cannot be converted.")
+        return [to_keras(one) for one in layer.layers]
+    if isinstance(layer, GRU) and layer.cell.convention != "keras":
+        layer = with_convention(layer, "keras")
+    if isinstance(layer, Elman) and layer.cell.output_units is not None:
+        raise ValueError(f"keras.layers.SimpleRNN has no output_kernel: {layer.name!r} has output_units.")
+    return _converted(layer, "to_keras", {ours: theirs for theirs, ours in _FROM_KERAS.items()})
+
+
+_FROM_KERAS = {
+    keras.layers.LSTM: LSTM,
+    keras.layers.GRU: GRU,
+    keras.layers.SimpleRNN: Elman,
+    keras.layers.Bidirectional: Bidirectional,
+}
+_OURS = (LSTM, GRU, Elman, Bidirectional)
+
+
+def _converted(layer, caller, kinds):
+    """A layer of the other package with the same configuration and weights."""
+    kind = kinds.get(type(layer))
+    if kind is None:
+        names = [one.__name__ for one in kinds]
+        raise ValueError(f"{caller} expected one of {names}, received {layer!r}.")
+    if isinstance(layer, keras.layers.Bidirectional):
+        convert = to_keras if caller == "to_keras" else from_keras
+        forward, backward = convert(layer.forward_layer), convert(layer.backward_layer)
+        twin = kind(forward, backward_layer=backward, merge_mode=layer.merge_mode, name=layer.name)
+        weights = forward.get_weights() + backward.get_weights()
+    else:
+        ours = ("dropout_each_step", "convention", "output_units", "output_initializer", "use_cudnn")
+        config = {name: value for name, value in layer.get_config().items() if kind in _OURS or name not in ours}
+        if getattr(layer.cell, "dropout_each_step", False) and kind not in _OURS:
+            raise ValueError(f"Keras draws one mask for all steps: {layer.name!r} has dropout_each_step=True.")
+        twin, weights = kind.from_config(config), layer.get_weights()
+        if hasattr(layer, "use_cudnn"):
+            twin.use_cudnn = layer.use_cudnn
+    if layer.built:
+        build_like(twin, layer)
+        twin.set_weights(weights)
+    return twin
