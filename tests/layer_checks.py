@@ -1,5 +1,6 @@
 """What every recurrent layer of rnnkit is held to. A test module makes a `Case` and runs all of `CHECKS` on it."""
 
+import inspect
 import pathlib
 import tempfile
 from collections.abc import Callable
@@ -10,9 +11,12 @@ import numpy as np
 from keras import ops
 
 from rnnkit import backend
+from rnnkit.layers import Bidirectional
 from tests import oracles
 
 BATCH, TIME, FEATURES = 5, 6, 3
+
+EAGER = keras.backend.backend() != "jax"  # for a few steps of training: what takes less time
 
 MASKS = {
     "none": None,
@@ -36,6 +40,7 @@ class Case:
     make: Callable
     step: Callable
     state_sizes: list
+    draws_in_training: bool = False  # two training runs are not the same
 
     def layer(self, **kwargs):
         layer = self.make(**kwargs)
@@ -60,7 +65,9 @@ def masks():
 def values_equal_the_oracle(case):
     x, states = sequences(), case.states()
     for name, mask in masks():
-        for options in ({}, {"go_backwards": True}, {"unroll": True}, {"zero_output_for_mask": True}):
+        for options in ({}, {"go_backwards": True, "zero_output_for_mask": True}, {"unroll": True}):
+            if "unroll" in options and name not in ("none", "empty rows"):
+                continue  # another loop, but the same step
             layer = case.layer(return_sequences=True, return_state=True, **options)
             options.pop("unroll", None)
             expected, expected_states = oracles.run(case.step, layer.get_weights(), x, states, mask, **options)
@@ -105,16 +112,16 @@ def garbage_in_the_padding_changes_nothing(case):
     layer = case.layer(return_sequences=True, return_state=True, zero_output_for_mask=True)
     for name, mask in masks()[1:]:
         clean = layer(np.where(mask[..., None], x, 0.0).astype("float32"), mask=mask)
-        for garbage in (1e6, -np.inf, np.nan):
-            dirty = np.where(mask[..., None], x, garbage).astype("float32")
-            for expected, value in zip(clean, layer(dirty, mask=mask), strict=True):
-                np.testing.assert_array_equal(to_numpy(value), to_numpy(expected), err_msg=f"{name}, {garbage}")
+        garbage = np.resize([1e6, -np.inf, np.nan, np.inf], x.shape)
+        dirty = np.where(mask[..., None], x, garbage).astype("float32")
+        for expected, value in zip(clean, layer(dirty, mask=mask), strict=True):
+            np.testing.assert_array_equal(to_numpy(value), to_numpy(expected), err_msg=name)
 
-            def loss(*weights, dirty=dirty, mask=mask):
-                return ops.sum(ops.square(stateless(layer, weights, dirty, mask=mask)[0][0]))
+        def loss(*weights, dirty=dirty, mask=mask):
+            return ops.sum(ops.square(stateless(layer, weights, dirty, mask=mask)[0][0]))
 
-            weights = [ops.convert_to_tensor(weight) for weight in layer.get_weights()]
-            assert all(np.isfinite(to_numpy(g)).all() for g in backend.gradient(loss, weights)), f"{name}, {garbage}"
+        weights = [ops.convert_to_tensor(weight) for weight in layer.get_weights()]
+        assert all(np.isfinite(to_numpy(g)).all() for g in backend.gradient(loss, weights)), name
 
 
 def symbolic_shapes_equal_eager_ones(case):
@@ -128,8 +135,8 @@ def symbolic_shapes_equal_eager_ones(case):
                 assert [a for a in symbolic.shape if a] == [
                     b for a, b in zip(symbolic.shape, eager.shape, strict=True) if a
                 ]
-            for in_graph, eager in zip(_list(model.predict(x, verbose=0)), _list(layer(x)), strict=True):
-                np.testing.assert_allclose(in_graph, to_numpy(eager), atol=1e-6)
+        for in_graph, eager in zip(model.predict_on_batch(x), layer(x), strict=True):
+            np.testing.assert_allclose(in_graph, to_numpy(eager), atol=1e-6)
 
 
 def config_makes_the_same_layer(case):
@@ -239,6 +246,71 @@ def one_step_and_one_row_work(case):
     np.testing.assert_allclose(to_numpy(layer(x)), expected, atol=2e-6)
 
 
+def one_row_is_the_same_alone(case):
+    layer = case.layer(return_sequences=True)
+    np.testing.assert_allclose(to_numpy(layer(sequences()[1:2])), to_numpy(layer(sequences()))[1:2], atol=1e-6)
+
+
+def states_come_in_as_a_tensor_a_list_or_a_tuple(case):
+    layer, states = case.layer(return_state=True), case.states()
+    expected = to_numpy(layer(sequences(), initial_state=states)[0])
+    given = [tuple(states), [ops.convert_to_tensor(state) for state in states]]
+    if len(states) == 1:
+        given += [states[0], ops.convert_to_tensor(states[0])]
+    for same in given:
+        np.testing.assert_array_equal(to_numpy(layer(sequences(), initial_state=same)[0]), expected)
+    zeros = [np.zeros_like(state) for state in states]
+    assert abs(to_numpy(layer(sequences(), initial_state=zeros)[0]) - expected).max() > 1e-4
+
+
+def a_step_of_training_is_the_same_however_it_is_compiled(case):
+    if case.draws_in_training:
+        return
+
+    def trained(time, **how):
+        keras.utils.set_random_seed(0)
+        layer = case.layer(return_sequences=True)
+        if hasattr(layer, "use_cudnn"):
+            layer.use_cudnn, layer.supports_jit = False, True
+        model = keras.Sequential([keras.Input((time, FEATURES)), layer, keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.1), loss="mse", **how)
+        loss = model.train_on_batch(sequences(), sequences()[:, :, :1])
+        return [loss, *model.get_weights()]
+
+    xla = keras.backend.backend() != "torch"  # there, jit_compile means torch.compile, which Keras tests itself
+    expected = trained(TIME, jit_compile=False)
+    for value, same in zip(trained(None, jit_compile=xla), expected, strict=True):
+        np.testing.assert_allclose(value, same, atol=1e-6)
+
+
+def training_goes_on_after_a_reload(case):
+    if case.draws_in_training:
+        return
+    x, y = sequences(), sequences()[:, :, :1]
+    model = keras.Sequential([keras.Input((None, FEATURES)), case.layer(return_sequences=True), keras.layers.Dense(1)])
+    model.compile("adam", loss="mse", run_eagerly=EAGER)
+    model.train_on_batch(x, y)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.keras"
+        model.save(path)
+        loaded = keras.saving.load_model(path)
+    losses = [model.train_on_batch(x, y) for _ in range(2)]
+    assert losses[1] < losses[0]
+    np.testing.assert_allclose([loaded.train_on_batch(x, y) for _ in range(2)], losses, rtol=1e-6)
+
+
+def trains_in_half_precision(case):
+    for policy in ("mixed_float16", "mixed_bfloat16"):
+        layer = case.layer(return_sequences=True, dtype=policy)
+        model = keras.Sequential([keras.Input((TIME, FEATURES)), layer, keras.layers.Dense(1, dtype="float32")])
+        model.compile(keras.optimizers.SGD(0.1), loss="mse", run_eagerly=EAGER, auto_scale_loss=False)
+        before = model.get_weights()
+        losses = [model.train_on_batch(sequences(), sequences()[:, :, :1]) for _ in range(3)]
+        assert np.isfinite(losses).all() and losses[-1] < losses[0], (policy, losses)
+        changed = [abs(a - b).max() for a, b in zip(model.get_weights(), before, strict=True)]
+        assert np.isfinite(changed).all() and min(changed) > 0, policy
+
+
 CHECKS = [
     values_equal_the_oracle,
     gradients_equal_finite_differences_of_the_oracle,
@@ -253,14 +325,86 @@ CHECKS = [
     the_cell_works_in_keras_rnn,
     stateful_runs_go_on,
     one_step_and_one_row_work,
+    one_row_is_the_same_alone,
+    states_come_in_as_a_tensor_a_list_or_a_tuple,
+    a_step_of_training_is_the_same_however_it_is_compiled,
+    training_goes_on_after_a_reload,
+    trains_in_half_precision,
 ]
 
 
-def stateless(layer, weights, *args, **kwargs):
+def equals_keras(ours_class, theirs_class, units, options):
+    """Values, last states and gradients, under every mask, with weights copied back and forth."""
+    x = sequences()
+    for zeros in (False, True):
+        options = {"return_sequences": True, "return_state": True, "zero_output_for_mask": zeros, **options}
+        ours, theirs = ours_class(units, **options), theirs_class(units, **options)
+        ours.build(x.shape), theirs.build(x.shape)
+        theirs.set_weights(ours.get_weights())
+        rng = np.random.default_rng(7)
+        theirs.set_weights([rng.normal(scale=0.6, size=weight.shape) for weight in theirs.get_weights()])
+        ours.set_weights(theirs.get_weights())
+        for name, mask in masks():
+            mask = None if mask is None else ops.convert_to_tensor(mask)
+            for value, expected in zip(ours(x, mask=mask), theirs(x, mask=mask), strict=True):
+                np.testing.assert_allclose(to_numpy(value), to_numpy(expected), atol=1e-6, err_msg=f"mask: {name}")
+
+            def gradients(layer, mask=mask):
+                def loss(*weights):
+                    return sum(ops.sum(ops.square(value)) for value in stateless(layer, weights, x, mask=mask)[0])
+
+                return backend.gradient(loss, [ops.convert_to_tensor(weight) for weight in layer.get_weights()])
+
+            if not zeros:
+                for value, expected in zip(gradients(ours), gradients(theirs), strict=True):
+                    np.testing.assert_allclose(to_numpy(value), to_numpy(expected), rtol=1e-4, atol=1e-5)
+
+
+def takes_the_arguments_of_keras(ours, theirs, units, arguments, own):
+    """By name and by position; the configuration holds them all, and makes the same again."""
+    names = [
+        name
+        for name, parameter in inspect.signature(theirs).parameters.items()
+        if name != "units" and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    assert set(names) <= set(arguments), "an argument of Keras's is not in the test"
+    arguments = {name: arguments[name] for name in names}
+    expected = theirs(units, **arguments, name="same").get_config()
+    by_name, by_position = ours(units, **arguments, name="same"), ours(units, *arguments.values(), name="same")
+    own = {**own, "use_cudnn": arguments["use_cudnn"]} if "use_cudnn" in arguments else own
+    assert by_name.get_config() == by_position.get_config() == {**expected, **own}
+    assert ours.from_config(by_name.get_config()).get_config() == {**expected, **own}
+    assert ours.from_config(expected).get_config().keys() == {**expected, **own}.keys()
+    for name in ("kernel_initializer", "kernel_regularizer", "recurrent_constraint"):
+        assert type(getattr(by_name, name)) is type(getattr(theirs(units, **arguments), name))
+
+
+def equals_torch(case, torch_class, bidirectional):
+    """The layer and PyTorch's own with the same weights: transposed, and with two biases in any case."""
+    import torch
+
+    layer, x = case.layer(return_sequences=True), sequences()
+    directions = [layer.get_weights()]
+    if bidirectional:
+        layer = Bidirectional(case.make(return_sequences=True))
+        layer.build(x.shape)
+        directions.append([0.5 * weight for weight in directions[0]])
+        layer.set_weights([weight for weights in directions for weight in weights])
+    theirs = torch_class(FEATURES, case.state_sizes[0], batch_first=True, bidirectional=bidirectional)
+    parameters = iter(theirs.parameters())
+    for kernel, recurrent_kernel, bias in directions:
+        biases = bias if bias.ndim == 2 else [bias, np.zeros_like(bias)]
+        for array in (kernel.T, recurrent_kernel.T, *biases):
+            next(parameters).data = torch.tensor(array)
+    with torch.no_grad():
+        expected, _ = theirs(torch.tensor(x))
+    np.testing.assert_allclose(to_numpy(layer(x)), expected.numpy(), atol=1e-6)
+
+
+def stateless(layer, weights, x, **kwargs):
     """The layer with these weights: what it returns, and the new values of its other variables."""
-    return layer.stateless_call(
-        weights, [variable.value for variable in layer.non_trainable_variables], *args, **kwargs
-    )
+    others = [variable.value for variable in layer.non_trainable_variables]
+    return layer.stateless_call(weights, others, ops.convert_to_tensor(x), **kwargs)
 
 
 def oracle_output(case, x, states):

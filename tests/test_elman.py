@@ -12,6 +12,28 @@ CASES = {
         lambda **kwargs: Elman(UNITS, output_units=2, **kwargs), oracles.elman_with_output_step, [UNITS]
     ),
 }
+ARGUMENTS = {  # every argument of keras.layers.SimpleRNN, none at its default
+    "activation": "relu",
+    "use_bias": False,
+    "kernel_initializer": "he_normal",
+    "recurrent_initializer": "glorot_normal",
+    "bias_initializer": "ones",
+    "kernel_regularizer": "l1",
+    "recurrent_regularizer": "l2",
+    "bias_regularizer": "l1",
+    "activity_regularizer": "l2",
+    "kernel_constraint": "max_norm",
+    "recurrent_constraint": "non_neg",
+    "bias_constraint": "max_norm",
+    "dropout": 0.1,
+    "recurrent_dropout": 0.2,
+    "seed": 3,
+    "return_sequences": True,
+    "return_state": True,
+    "go_backwards": True,
+    "stateful": True,
+    "unroll": True,
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -52,3 +74,22 @@ def test_units_must_be_a_positive_integer(units):
 def test_output_units_must_be_a_positive_integer(output_units):
     with pytest.raises(ValueError, match="output_units to be a positive integer, received"):
         Elman(3, output_units=output_units)
+
+
+@pytest.mark.parametrize("make, theirs", [(Elman, keras.layers.SimpleRNN), (ElmanCell, keras.layers.SimpleRNNCell)])
+def test_every_argument_of_keras_is_taken_and_kept(make, theirs):
+    own = {
+        "dropout_each_step": False,
+        "output_units": None,
+        "output_initializer": keras.initializers.serialize(keras.initializers.GlorotUniform()),
+        "seed": 3,
+    }
+    if make is Elman:  # Keras's layer forgets it, and the seed
+        own["activity_regularizer"] = keras.regularizers.serialize(keras.regularizers.L2())
+    layer_checks.takes_the_arguments_of_keras(make, theirs, UNITS, ARGUMENTS, own)
+
+
+@pytest.mark.parametrize("make", [Elman, ElmanCell])
+def test_fresh_masks_survive_the_config(make):
+    layer = make(UNITS, dropout=0.2, dropout_each_step=True)
+    assert make.from_config(layer.get_config()).get_config() == layer.get_config()

@@ -3,6 +3,8 @@
 import keras
 from keras import tree
 
+from rnnkit.layers.states import reset_state_of, split_states
+
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class Bidirectional(keras.layers.Bidirectional):
@@ -16,9 +18,9 @@ class Bidirectional(keras.layers.Bidirectional):
         layer: a recurrent layer of rnnkit (`LSTM`, `GRU`, `Recurrent`, ...) or Keras. A copy of it reads forwards, one
             with `go_backwards` backwards.
         merge_mode: what becomes of the two outputs: `"concat"`, `"sum"`, `"mul"`, `"ave"`, or None for both.
-        weights: initial weights, first those of the forward layer.
+        weights: list of arrays that the weights start from, first those of the forward layer.
         backward_layer: the layer that reads backwards, with `go_backwards=True`; made from `layer` if left out.
-        **kwargs: `name`, `dtype`, `trainable`.
+        **kwargs: `name`, `dtype` (default: that of `layer`), `trainable`.
 
     Call arguments:
         sequences: tensor `(batch, time, features)`.
@@ -48,8 +50,44 @@ class Bidirectional(keras.layers.Bidirectional):
     """
 
     def __init__(self, layer, merge_mode="concat", weights=None, backward_layer=None, **kwargs):
-        super().__init__(layer, merge_mode=merge_mode, weights=weights, backward_layer=backward_layer, **kwargs)
+        for given in [layer] if backward_layer is None else [layer, backward_layer]:
+            if not hasattr(given, "go_backwards"):
+                raise ValueError(
+                    f"Bidirectional expected a recurrent layer (LSTM, GRU, Recurrent, Stacked, ...), "
+                    f"received {given!r}."
+                )
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = layer.dtype_policy
+        use_cudnn = getattr(backward_layer, "use_cudnn", None)
+        super().__init__(layer, merge_mode=merge_mode, backward_layer=backward_layer, **kwargs)
+        if use_cudnn is not None:
+            backward_layer.use_cudnn = use_cudnn  # Keras gives it the forward layer's, even to a peephole LSTM
+        elif hasattr(backward_layer, "use_cudnn"):
+            del backward_layer.use_cudnn
+        self._first_weights = weights
         self.supports_masking = True  # Keras 3.16 sets it to False
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        widths = [shape[0][-1] for shape in self._shapes(sequences_shape)]
+        if self.merge_mode in ("sum", "mul", "ave") and widths[0] != widths[1]:
+            raise ValueError(
+                f"Bidirectional(merge_mode={self.merge_mode!r}) needs directions of one width, received {widths[0]} "
+                f"and {widths[1]} features: make them equal, or use 'concat'."
+            )
+        super().build(sequences_shape)
+        if self._first_weights is not None:
+            self.set_weights(self._first_weights)
+
+    def call(self, sequences, initial_state=None, mask=None, training=None):
+        if initial_state is not None:
+            forward, backward = split_states(self, initial_state, [self.forward_layer, self.backward_layer])
+            if len(forward) != len(backward):
+                raise ValueError(
+                    f"Layer {self.name!r} takes no initial_state, because its directions have {len(forward)} and "
+                    f"{len(backward)} states: use the same kind of layer for both."
+                )
+            initial_state = [*forward, *backward]
+        return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
     def compute_mask(self, sequences, mask=None):
         mask = tree.flatten(mask)[0] if self.return_sequences else None
@@ -59,19 +97,20 @@ class Bidirectional(keras.layers.Bidirectional):
         return masks if len(masks) > 1 else mask
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
-        outputs, states = [], []
-        for layer in (self.forward_layer, self.backward_layer):
-            shape = layer.compute_output_shape(sequences_shape)
-            output, *last = shape if self.return_state else (shape,)
-            outputs.append(output)
-            states.extend(last)
+        (output, *states), (backward_output, *backward_states) = self._shapes(sequences_shape)
         if self.merge_mode == "concat":
-            outputs = [(*outputs[0][:-1], outputs[0][-1] + outputs[1][-1])]
-        elif self.merge_mode is not None:
-            outputs = outputs[:1]
-        return (*outputs, *states) if len(outputs) + len(states) > 1 else outputs[0]
+            outputs = [(*output[:-1], output[-1] + backward_output[-1])]
+        else:
+            outputs = [output, backward_output] if self.merge_mode is None else [output]
+        shapes = (*outputs, *states, *backward_states)
+        return shapes if len(shapes) > 1 else shapes[0]
 
     def reset_state(self, rows=None):
         """Sets the states of stateful layers to zero: all, or only some rows; see `Recurrent.reset_state`."""
         for layer in (self.forward_layer, self.backward_layer):
-            layer.reset_state(rows)
+            reset_state_of(layer, rows)
+
+    def _shapes(self, sequences_shape):
+        """Of each direction, the shape of the output and of the states that it returns."""
+        shapes = [layer.compute_output_shape(sequences_shape) for layer in (self.forward_layer, self.backward_layer)]
+        return shapes if self.return_state else [(shape,) for shape in shapes]

@@ -99,6 +99,17 @@ def run_step(cell, projected, states, training):
     return output, list(states) if tree.is_nested(states) else [states]
 
 
+def cells_with_dropout(cell, features):
+    """The cells in `cell` that draw dropout before the loop, as Keras's do, each with the features that it reads."""
+    for inner in getattr(cell, "cells", []):
+        yield from cells_with_dropout(inner, features)
+        features = size_of_output(inner)
+    if isinstance(getattr(cell, "cell", None), keras.layers.Layer):
+        yield from cells_with_dropout(cell.cell, features)
+    if hasattr(cell, "get_dropout_mask"):
+        yield cell, features
+
+
 def size_of_output(cell):
     """Features of the cell's output; of a plain Keras cell that does not tell, its first state's."""
     size = getattr(cell, "output_size", None)

@@ -37,7 +37,7 @@ class ElmanCell(ExtendedCell, keras.layers.SimpleRNNCell):
         y_t `(batch, output_units or units)` and the list of the new state `[h_t]`.
 
     Raises:
-        ValueError: `units` or `output_units` is not a positive integer.
+        ValueError: `units` or `output_units` is not a positive integer, or a rate of dropout not in [0, 1).
 
     Example:
 

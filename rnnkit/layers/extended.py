@@ -10,7 +10,7 @@ import inspect
 import keras
 from keras import ops, random, regularizers
 
-from rnnkit.layers.arguments import check_positive_integer
+from rnnkit.layers.arguments import check_positive_integer, check_rate
 from rnnkit.layers.cell import RecurrentCell
 from rnnkit.layers.recurrent import Recurrent
 
@@ -25,7 +25,9 @@ class ExtendedCell(RecurrentCell):
     fits_cudnn = True  # whether Keras's kernels for GPUs compute the same
 
     def __init__(self, units, *args, dropout_each_step=False, **kwargs):
-        super().__init__(check_positive_integer(self, "units", units), *args, **kwargs)
+        units = check_positive_integer(self, "units", units)
+        _check_rates(self, _bound(super().__init__, units, *args, **kwargs))
+        super().__init__(units, *args, **kwargs)
         self.dropout_each_step = dropout_each_step
         self.dropout_mask_count = None  # one mask for all gates
         if dropout_each_step and (self.dropout or self.recurrent_dropout):
@@ -97,11 +99,14 @@ class ExtendedLayer:
     """What layers share that extend one of Keras's. Stands before Keras's layer among the bases."""
 
     def __init__(self, units, *args, **kwargs):
-        super().__init__(check_positive_integer(self, "units", units), *args, **kwargs)
+        units = check_positive_integer(self, "units", units)
+        arguments = _bound(super().__init__, units, *args, **kwargs)
+        _check_rates(self, arguments)
+        super().__init__(units, *args, **kwargs)
         self.input_spec = None  # Recurrent checks the shapes
-        self.activity_regularizer = regularizers.get(kwargs.get("activity_regularizer"))  # Keras's SimpleRNN drops it
-        if not self.cell.fits_cudnn:
-            if getattr(self, "use_cudnn", False) is True:
+        self.activity_regularizer = regularizers.get(arguments.get("activity_regularizer"))  # SimpleRNN drops it
+        if not self.cell.fits_cudnn and hasattr(self, "use_cudnn"):
+            if self.use_cudnn is True:
                 raise ValueError(f"Layer {self.name!r} cannot run on cuDNN, which does not know its cell's equation.")
             self.use_cudnn = False
             self.supports_jit = True
@@ -116,5 +121,15 @@ class ExtendedLayer:
         return mask is None and not (self.go_backwards and keras.config.backend() == "jax")
 
     def get_config(self):
-        config = super().get_config()
+        config = {**super().get_config(), "seed": self.cell.seed}  # SimpleRNN leaves it out
         return {**config, "use_cudnn": self.use_cudnn} if "use_cudnn" in vars(self) else config
+
+
+def _bound(constructor, *args, **kwargs):
+    """The arguments of a call by name."""
+    return inspect.signature(constructor).bind(*args, **kwargs).arguments
+
+
+def _check_rates(layer, arguments):
+    for name in ("dropout", "recurrent_dropout"):
+        check_rate(layer, name, arguments.get(name, 0.0))

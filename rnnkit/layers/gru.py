@@ -50,7 +50,8 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
         h_t `(batch, units)` and the list of the new state `[h_t]`.
 
     Raises:
-        ValueError: `units` is not a positive integer, or there is no such convention.
+        ValueError: `units` is not a positive integer, a rate of dropout is not in [0, 1), there is no such convention,
+            or `reset_after=False` with `"torch"`.
 
     Example:
 
@@ -74,6 +75,11 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
             )
         super().__init__(units, *args, **kwargs)
         self.convention = convention
+        if convention == "torch" and not self.reset_after:
+            raise ValueError(
+                f"{type(self).__name__}(convention='torch') resets after the product: reset_after=False "
+                "is for convention='keras'."
+            )
         if convention != "keras":
             self.reset_after = convention == "torch"
             self.fits_cudnn = False

@@ -33,7 +33,7 @@ class LayerNormLSTMCell(LSTMCell):
         h_t `(batch, units)` and the list of the new states `[h_t, C_t]`.
 
     Raises:
-        ValueError: `units` is not a positive integer.
+        ValueError: `units` is not a positive integer, or a rate of dropout not in [0, 1).
 
     Example:
 
@@ -99,7 +99,7 @@ class LayerNormGRUCell(GRUCell):
         h_t `(batch, units)` and the list of the new state `[h_t]`.
 
     Raises:
-        ValueError: `units` is not a positive integer.
+        ValueError: `units` is not a positive integer, or a rate of dropout not in [0, 1).
 
     Example:
 
@@ -117,7 +117,7 @@ class LayerNormGRUCell(GRUCell):
     fits_cudnn = False
 
     def __init__(self, units, *args, epsilon=1e-5, **kwargs):
-        super().__init__(units, *args, **{**kwargs, "convention": "cho"})
+        super().__init__(units, *args, convention="cho", **kwargs)
         self.epsilon = epsilon
 
     def build(self, input_shape):

@@ -39,7 +39,7 @@ class LSTMCell(ExtendedCell, keras.layers.LSTMCell):
         h_t `(batch, units)` and the list of the new states `[h_t, C_t]`.
 
     Raises:
-        ValueError: `units` is not a positive integer.
+        ValueError: `units` is not a positive integer, or a rate of dropout not in [0, 1).
 
     Example:
 

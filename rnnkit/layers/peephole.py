@@ -35,7 +35,7 @@ class PeepholeLSTMCell(LSTMCell):
         h_t `(batch, units)` and the list of the new states `[h_t, C_t]`.
 
     Raises:
-        ValueError: `units` is not a positive integer, or there is no such peephole.
+        ValueError: `units` is not a positive integer, a rate of dropout is not in [0, 1), or there is no such peephole.
 
     Example:
 

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from rnnkit.layers.arguments import check_positive_integer
 from rnnkit.layers.cell import RecurrentCell
 
 
@@ -44,11 +45,16 @@ class ROCell(RecurrentCell):
         for name, layer in (("R", R), ("O", O)):
             if not isinstance(layer, keras.layers.Layer) and not (name == "O" and layer is None):
                 raise ValueError(f"ROCell expected {name} to be a Keras layer, received {layer!r}.")
-        super().__init__(**{"dtype": R.dtype_policy, **kwargs})
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = R.dtype_policy
+        super().__init__(**kwargs)
         self.R, self.O = R, O
-        size = state_size or getattr(R, "units", None) or _features(getattr(R, "output_shape", None))
-        if not isinstance(size, int):
+        size = state_size
+        if size is None:
+            size = getattr(R, "units", None) or _features(getattr(R, "output_shape", None))
+        if size is None:
             raise ValueError("ROCell cannot see how many features R returns: pass state_size=.")
+        size = check_positive_integer(self, "state_size", size)
         self.state_size = [size]
         self.output_size = size if O is None else _features(O.compute_output_shape((None, size)))
 
@@ -60,7 +66,7 @@ class ROCell(RecurrentCell):
             self.O.build((input_shape[0], size))
 
     def step(self, projected, states, training=False):
-        two_inputs = isinstance(self.R, keras.Model) and len(self.R.inputs) == 2
+        two_inputs = isinstance(self.R, keras.Model) and len(getattr(self.R, "inputs", [])) == 2
         state = self.R([states[0], projected] if two_inputs else ops.concatenate([states[0], projected], axis=-1))
         if state.shape[-1] != self.state_size[0]:
             raise ValueError(

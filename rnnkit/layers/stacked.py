@@ -3,7 +3,7 @@
 import keras
 from keras import ops, tree
 
-from rnnkit.layers.states import state_size_of
+from rnnkit.layers.states import recurrent_layers, reset_state_of, split_states, state_size_of
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -20,7 +20,8 @@ class Stacked(keras.layers.Layer):
         return_sequences: whether to return the output of every step instead of the last one.
         return_state: whether to return the last states of all layers, too.
         go_backwards: whether to run from the last step to the first; the outputs come in the order of the run.
-        zero_output_for_mask: whether the output of a masked step is zeros instead of the one before.
+        zero_output_for_mask: whether the output of a masked step is zeros instead of the one before; it always is
+            with a `Bidirectional` in the stack.
         **kwargs: `name`, `dtype` (default: that of the lowest layer), `trainable`.
 
     Call arguments:
@@ -62,12 +63,9 @@ class Stacked(keras.layers.Layer):
     ):
         layers = list(layers) if isinstance(layers, list | tuple) else [layers]
         _check_layers(layers)
-        if residual and not return_sequences and isinstance(layers[-1], keras.layers.Bidirectional):
-            raise ValueError(
-                "Stacked(residual=True) with a Bidirectional on top needs return_sequences=True: the last outputs of "
-                "its two directions belong to different steps, so there is no one input to add."
-            )
-        super().__init__(**{"dtype": layers[0].dtype_policy, **kwargs})
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = layers[0].dtype_policy
+        super().__init__(**kwargs)
         self.layers = layers
         self.residual = residual
         self.return_sequences = return_sequences
@@ -75,9 +73,7 @@ class Stacked(keras.layers.Layer):
         self.go_backwards = go_backwards
         self.zero_output_for_mask = zero_output_for_mask
         self.supports_masking = True
-        for layer in layers[:-1]:
-            _returns(layer, sequences=True)
-        _returns(layers[-1], sequences=self.return_sequences or residual)
+        _set_returns(self, return_sequences, return_state)
 
     def build(self, sequences_shape):
         shape = tuple(sequences_shape)
@@ -93,33 +89,34 @@ class Stacked(keras.layers.Layer):
             shape = output
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
-        given = [None] * len(self.layers) if initial_state is None else self._split(initial_state)
+        given = [None] * len(self.layers) if initial_state is None else split_states(self, initial_state, self.layers)
         mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
         if self.go_backwards:
             sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
         last_states = []
         for index, (layer, states) in enumerate(zip(self.layers, given, strict=True)):
             outputs, *states = layer(sequences, initial_state=states, mask=mask, training=training)
-            # At a masked step both are what they were at the step before, and so is their sum.
-            sequences = outputs + sequences if self.residual and index > 0 else outputs
-            last_states += states
+            sequences = ops.add(outputs, sequences) if self.residual and index > 0 else outputs
+            last_states += tree.flatten(states)
         outputs = sequences
-        if self.return_sequences and mask is not None and self.zero_output_for_mask:
+        if self.return_sequences and mask is not None and self._zeroes_masked_outputs:
             outputs = ops.where(mask[..., None], outputs, ops.zeros_like(outputs))
         elif not self.return_sequences and self.residual:
-            outputs = outputs[:, -1]
+            outputs = _last_that_counts(outputs, mask)
         return (outputs, *last_states) if self.return_state else outputs
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         shape, states = tuple(sequences_shape), []
         for layer in self.layers:
-            shape, *last = layer.compute_output_shape(shape)
-            states += last
+            shape, *_ = layer.compute_output_shape(shape)
+            states += [(shape[0], size) for size in tree.flatten(state_size_of(layer))]
         shape = shape if self.return_sequences else (shape[0], shape[-1])
         return (shape, *states) if self.return_state else shape
 
     def compute_mask(self, sequences, mask=None):
         mask = tree.flatten(mask)[0] if self.return_sequences else None
+        if mask is not None and self.go_backwards:
+            mask = ops.flip(mask, axis=1)  # in the order of the outputs
         return [mask] + [None] * len(tree.flatten(self.state_size)) if self.return_state else mask
 
     @property
@@ -134,8 +131,8 @@ class Stacked(keras.layers.Layer):
     def reset_state(self, rows=None):
         """Sets the states of stateful layers to zero: all, or only some rows; see `Recurrent.reset_state`."""
         for layer in self.layers:
-            if layer.stateful:
-                layer.reset_state() if rows is None else layer.reset_state(rows)
+            if layer.stateful or not self.stateful:  # where none is stateful, the first one says so
+                reset_state_of(layer, rows)
 
     def get_config(self):
         return {
@@ -155,16 +152,9 @@ class Stacked(keras.layers.Layer):
         ]
         return cls(**{**config, "layers": layers})
 
-    def _split(self, initial_state):
-        """The states of each layer."""
-        states = tree.flatten(initial_state)
-        counts = [len(tree.flatten(state_size_of(layer))) for layer in self.layers]
-        if len(states) != sum(counts):
-            raise ValueError(
-                f"Layer {self.name!r} expected {sum(counts)} initial states of sizes {self.state_size}, lowest layer "
-                f"first, received {len(states)}."
-            )
-        return [[states.pop(0) for _ in range(count)] for count in counts]
+    @property
+    def _zeroes_masked_outputs(self):
+        return self.zero_output_for_mask or any(map(_is_bidirectional, recurrent_layers(self.layers)))
 
 
 def _check_layers(layers):
@@ -172,6 +162,11 @@ def _check_layers(layers):
         raise ValueError("Stacked expected a list of one or more recurrent layers, received an empty one.")
     for layer in layers:
         state_size_of(layer)  # refuses what has no states
+        if getattr(layer, "merge_mode", "concat") is None:
+            raise ValueError(
+                f"Layer {layer.name!r} in the stack has merge_mode=None, which leaves two outputs: choose how they "
+                "become one (concat, sum, mul, ave)."
+            )
         if getattr(layer, "go_backwards", False):
             raise ValueError(
                 f"Layer {layer.name!r} in the stack has go_backwards=True: the layer above would read its outputs in "
@@ -179,14 +174,34 @@ def _check_layers(layers):
             )
 
 
-def _returns(layer, sequences):
-    """Makes a layer return its states, and its outputs of all steps or only of the last."""
-    while isinstance(layer, keras.layers.Wrapper) and not isinstance(layer, keras.layers.Bidirectional):
-        layer = layer.layer  # LearnedInitialState
-    parts = [layer]
-    if isinstance(layer, keras.layers.Bidirectional):
-        parts += [layer.forward_layer, layer.backward_layer]
-        for part in parts[1:]:
-            part.zero_output_for_mask = sequences
-    for part in parts:
-        part.return_sequences, part.return_state = sequences, True
+def _is_bidirectional(layer):
+    return isinstance(layer, keras.layers.Bidirectional)
+
+
+def _set_returns(layer, sequences, state=True):
+    """Makes a layer return its outputs of all steps or only of the last, and its states, whatever stands inside."""
+    if isinstance(layer, Stacked):
+        if layer.residual and not sequences and _is_bidirectional(list(recurrent_layers(layer.layers))[-1]):
+            raise ValueError(
+                "Stacked(residual=True) with a Bidirectional on top needs return_sequences=True: the last outputs of "
+                "its two directions belong to different steps, so there is no one input to add."
+            )
+        for inner in layer.layers[:-1]:
+            _set_returns(inner, sequences=True)
+        _set_returns(layer.layers[-1], sequences=sequences or layer.residual)
+    elif _is_bidirectional(layer):
+        for inner in (layer.forward_layer, layer.backward_layer):
+            _set_returns(inner, sequences, state)
+            inner.zero_output_for_mask = sequences
+    elif isinstance(layer, keras.layers.Wrapper):  # LearnedInitialState, which returns what its layer returns
+        return _set_returns(layer.layer, sequences, state)
+    layer.return_sequences, layer.return_state = sequences, state
+
+
+def _last_that_counts(outputs, mask):
+    """The last output of each row; zeros for a row with nothing in it."""
+    if mask is None:
+        return outputs[:, -1]
+    steps_left = ops.flip(ops.cumsum(ops.cast(ops.flip(mask, axis=1), "int32"), axis=1), axis=1)
+    is_last = ops.logical_and(mask, steps_left == 1)[..., None]
+    return ops.sum(ops.where(is_last, outputs, ops.zeros_like(outputs)), axis=1)

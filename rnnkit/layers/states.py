@@ -64,7 +64,7 @@ def reset_rows(layer, rows):
     states = tree.flatten(layer.states) if layer.states is not None else []
     if rows is None:
         for state in states:
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros_like(state.value))
         return
     if not states:
         raise ValueError(
@@ -84,7 +84,7 @@ def reset_rows(layer, rows):
     kept = np.ones((batch, 1), bool)
     kept[rows if rows.size else []] = False
     for state in states:
-        state.assign(ops.where(kept, state, ops.zeros_like(state)))
+        state.assign(ops.where(kept, state.value, ops.zeros_like(state.value)))
 
 
 class StateVariables(keras.layers.Layer):

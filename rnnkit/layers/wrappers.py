@@ -12,12 +12,15 @@ class WrapperCell(RecurrentCell):
     """Base of cells around another cell: has its states, and puts out what it puts out."""
 
     def __init__(self, cell, **kwargs):
-        if not isinstance(cell, keras.layers.Layer) or getattr(cell, "state_size", None) is None:
+        has_states = isinstance(cell, keras.layers.Layer) and getattr(cell, "state_size", None) is not None
+        if not has_states or hasattr(cell, "return_sequences"):
             raise ValueError(
                 f"{type(self).__name__} expected a cell (LSTMCell, GRUCell, a RecurrentCell, ...), received {cell!r}. "
                 "A layer over a sequence has its cell as layer.cell."
             )
-        super().__init__(**{"dtype": cell.dtype_policy, **kwargs})
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = cell.dtype_policy
+        super().__init__(**kwargs)
         self.cell = cell
         self.state_size = list(tree.flatten(cell.state_size))
         self.output_size = size_of_output(cell)
@@ -48,6 +51,11 @@ class WrapperCell(RecurrentCell):
     def readout(self, states):
         return self.cell.readout(states) if isinstance(self.cell, RecurrentCell) else states[0]
 
+    def get_initial_state(self, batch_size=None):
+        if not hasattr(self.cell, "get_initial_state"):
+            return super().get_initial_state(batch_size)
+        return tree.flatten(self.cell.get_initial_state(batch_size=batch_size))
+
     def get_config(self):
         return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
 
@@ -60,6 +68,8 @@ class WrapperCell(RecurrentCell):
 @keras.saving.register_keras_serializable(package="rnnkit")
 class ResidualCell(WrapperCell):
     """Adds the input to the output of a cell: y_t = O(s_t) + x_t.
+
+    To train a cell with dropout in it, use `Recurrent` around it: `keras.layers.RNN` does not look inside of wrappers.
 
     Args:
         cell: any cell whose output is as wide as its input.
@@ -114,7 +124,8 @@ class ZoneoutCell(WrapperCell):
         s_t = d_t * s_{t-1} + (1 - d_t) * s~_t
 
     where s~_t is what the cell computed and d_t is drawn for every step, unit and row: 1 with probability `rate`. In
-    inference, d_t is its mean, `rate`. y_t follows from s_t.
+    inference, d_t is its mean, `rate`. y_t follows from s_t. To train it, use `Recurrent` around it, which draws before
+    the loop: on JAX, nothing can be drawn inside the loop of `keras.layers.RNN`.
 
     Args:
         cell: any cell.
@@ -132,7 +143,8 @@ class ZoneoutCell(WrapperCell):
         y_t and the list of new states, of the cell's shapes.
 
     Raises:
-        ValueError: `cell` is not a cell; a rate is not in [0, 1), or there are not as many rates as states.
+        ValueError: `cell` is not a cell, or is a `ResidualCell` (put that one around) or a stack (wrap each cell); a
+            rate is not in [0, 1), or there are not as many rates as states.
 
     Example:
 
@@ -147,6 +159,11 @@ class ZoneoutCell(WrapperCell):
 
     def __init__(self, cell, rate=0.1, seed=None, **kwargs):
         super().__init__(cell, **kwargs)
+        if isinstance(cell, ResidualCell | keras.layers.StackedRNNCells):
+            raise ValueError(
+                f"ZoneoutCell needs a cell whose output follows from its own states, received {type(cell).__name__}: "
+                "put ResidualCell around ZoneoutCell, and ZoneoutCell around each cell of a stack."
+            )
         rates = list(rate) if isinstance(rate, list | tuple) else [rate] * len(self.state_size)
         if len(rates) != len(self.state_size):
             raise ValueError(
