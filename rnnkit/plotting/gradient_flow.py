@@ -1,0 +1,57 @@
+"""How far back a gradient reaches."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+_LABELS = {
+    "jacobian_products": r"size of $\partial h_T / \partial h_t$ (log scale)",
+    "state_gradients": r"size of $\partial L / \partial h_t$ (log scale)",
+}
+
+
+def gradient_flow(flows, quantity="jacobian_products", axes=None):
+    """Draws what `rnnkit.inspect.gradient_flow` measured: on a log scale, over the steps back from the end.
+
+    A line is the median of the sequences. Zeros, such as the gradient in padding, are left out.
+
+    Args:
+        flows: dict from labels to what `rnnkit.inspect.gradient_flow` returned; or one such result.
+        quantity: `"jacobian_products"` (dh_T/dh_t) or `"state_gradients"` (dL/dh_t).
+        axes: where to draw; the current axes if left out.
+
+    Returns:
+        The Matplotlib axes.
+
+    Raises:
+        ValueError: there are no flows, or there is no such quantity.
+
+    Example:
+
+    >>> from rnnkit.inspect import GradientFlow
+    >>> flow = GradientFlow(np.ones((1, 3)), np.array([[0.25, 0.5, 1.0]]), None, 0.5)
+    >>> axes = gradient_flow({"half a step": flow}, axes=plt.figure().gca())
+    >>> axes.lines[0].get_xdata().tolist(), axes.lines[0].get_ydata().tolist()
+    ([2, 1, 0], [0.25, 0.5, 1.0])
+    """
+    flows = flows if isinstance(flows, dict) else {None: flows}
+    if not flows:
+        raise ValueError("gradient_flow expected at least one flow to draw, received an empty dict.")
+    if quantity not in _LABELS:
+        raise ValueError(f"gradient_flow expected quantity to be in {tuple(_LABELS)}, received {quantity!r}.")
+    axes = axes or plt.gca()
+    for line, (label, flow) in zip(_line_styles(), flows.items(), strict=False):
+        sizes = np.asarray(getattr(flow, quantity), "float64")
+        sizes = np.ma.median(np.ma.masked_equal(sizes, 0.0), axis=0).filled(np.nan)
+        axes.plot(np.arange(len(sizes))[::-1], sizes, line, label=label)
+    axes.set_yscale("log")
+    axes.set_xlabel("steps back from the end")
+    axes.set_ylabel(_LABELS[quantity])
+    if None not in flows:
+        axes.legend()
+    return axes
+
+
+def _line_styles():
+    """Solid, dashed, dotted, and again: so that lines can be told apart in grey."""
+    while True:
+        yield from ("-", "--", ":", "-.")

@@ -1,0 +1,42 @@
+"""A stack of recurrent layers as boxes and arrows."""
+
+import matplotlib.pyplot as plt
+
+from rnnkit.plotting.diagrams import _arrow, _box, _frame
+from rnnkit.plotting.style import GREEN, ORANGE, SKY
+
+
+def draw_stack(depth, steps, residual=False, axes=None):
+    """Draws recurrent layers on top of each other, unrolled over time.
+
+    Args:
+        depth: number of layers.
+        steps: number of time steps.
+        residual: whether to draw the ways around each layer but the lowest, and the sums at their ends.
+        axes: where to draw; the current axes if left out.
+
+    Returns:
+        The Matplotlib axes.
+
+    Example:
+
+    >>> axes = draw_stack(2, steps=1, axes=plt.figure().gca())
+    >>> [text.get_text() for text in axes.texts]
+    ['$x_{1}$', '$h_{1}^{(1)}$', '$h_{1}^{(2)}$', '$y_{1}$']
+    """
+    axes = axes or plt.gca()
+    for step in range(steps):
+        x = 1.9 * step
+        names = [f"x_{{{step + 1}}}", *(f"h_{{{step + 1}}}^{{({layer + 1})}}" for layer in range(depth))]
+        for level, name in enumerate([*names, f"y_{{{step + 1}}}"]):
+            colour = SKY if level == 0 else GREEN if level > depth else ORANGE
+            _box(axes, x, 1.7 * level, f"${name}$", colour)
+            if level:
+                _arrow(axes, (x, 1.7 * level - 1.3), (x, 1.7 * level - 0.4))
+            if step and 0 < level <= depth:
+                _arrow(axes, (x - 1.5, 1.7 * level), (x - 0.4, 1.7 * level))
+            if residual and 1 < level <= depth:
+                _arrow(axes, (x + 0.1, 1.7 * level - 0.9), (x + 0.1, 1.7 * level + 0.85), bend=0.75)
+                axes.text(x - 0.08, 1.7 * level + 0.85, "+", ha="right", va="center", fontsize=11)
+    _frame(axes, 1.9 * (steps - 1) + (1.3 if residual else 0.6), 1.7 * (depth + 1) + 0.6)
+    return axes
