@@ -244,7 +244,7 @@ def training_goes_on_after_a_reload(make, folder):
     model.save(folder / "model.keras")
     loaded = keras.saving.load_model(folder / "model.keras")  # safe mode is the default
     losses = [model.train_on_batch(*data) for _ in range(3)]
-    assert [loaded.train_on_batch(*data) for _ in range(3)] == losses
+    np.testing.assert_allclose([loaded.train_on_batch(*data) for _ in range(3)], losses, rtol=1e-6)
     assert losses[-1] < losses[0] < first
 
 

@@ -3,7 +3,7 @@
 import keras
 from keras import initializers, ops, tree
 
-from rnnkit.layers.states import state_size_of
+from rnnkit.layers.states import backward_copy, state_size_of
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -88,7 +88,7 @@ class LearnedInitialState(keras.layers.Wrapper):
         if "go_backwards" in config:  # keras.layers.Bidirectional turns a layer around through its config
             inner = dict(config["layer"])
             inner["config"] = {**inner["config"], "go_backwards": config.pop("go_backwards")}
-            config["layer"] = inner
+            config["layer"] = backward_copy(inner)
         return super().from_config(config, custom_objects=custom_objects)
 
     # What keras.layers.Bidirectional reads from the layer inside.

@@ -3,7 +3,7 @@
 import keras
 from keras import ops, tree
 
-from rnnkit.layers.states import recurrent_layers, reset_state_of, split_states, state_size_of
+from rnnkit.layers.states import backward_copy, recurrent_layers, reset_state_of, split_states, state_size_of
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -147,9 +147,10 @@ class Stacked(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        layers = [
-            keras.saving.deserialize_keras_object(layer, custom_objects=custom_objects) for layer in config["layers"]
-        ]
+        layers = config["layers"]
+        if config["go_backwards"] and config["name"].startswith("backward_"):  # the copy in a Bidirectional
+            layers = [backward_copy(layer) for layer in layers]
+        layers = [keras.saving.deserialize_keras_object(layer, custom_objects=custom_objects) for layer in layers]
         return cls(**{**config, "layers": layers})
 
     @property

@@ -54,6 +54,15 @@ def reset_state_of(layer, rows):
         layer.reset_state(rows)
 
 
+def backward_copy(config):
+    """The configuration of a layer inside of the backward layer of a `Bidirectional`, under a name of its own.
+
+    On PyTorch, Keras keeps the variables of a loaded model by their names: of two with the same one it forgets one.
+    """
+    name = config["config"]["name"]
+    return {**config, "config": {**config["config"], "name": f"backward_{name.removeprefix('backward_')}"}}
+
+
 def plain(sizes):
     """Nested sizes as plain lists: JAX takes no lists that Keras tracks."""
     return [plain(size) if isinstance(size, list | tuple) else size for size in sizes]
