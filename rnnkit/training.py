@@ -1,5 +1,7 @@
 """Training on streams that are too long to be unrolled."""
 
+import numbers
+
 import keras
 import numpy as np
 from keras import tree
@@ -19,7 +21,7 @@ def truncated_bptt(model, inputs, targets, k1, k2=None, sample_weight=None):
     the last step, so a stream may come in several calls.
 
     Args:
-        model: a compiled model whose recurrent layers are all `stateful`, with an output for every time step.
+        model: a compiled model whose recurrent layers are all `stateful`, with one output, for every time step.
         inputs: array `(batch, time, ...)`, one stream a row.
         targets: array `(batch, time, ...)`.
         k1: time steps between two updates.
@@ -31,7 +33,8 @@ def truncated_bptt(model, inputs, targets, k1, k2=None, sample_weight=None):
         chunk.
 
     Raises:
-        ValueError: the model is not compiled, has no stateful layer or one that is not stateful; k1 or k2 is not a
+        ValueError: the model is not compiled or not built, has several outputs, no stateful layer or one that is not
+            stateful; k1 or k2 is not a
             positive integer, or k2 is less than k1; the arrays do not have the same batch and time axes.
 
     Example:
@@ -49,10 +52,13 @@ def truncated_bptt(model, inputs, targets, k1, k2=None, sample_weight=None):
         trajectories", 1990; Sutskever, "Training recurrent neural networks", 2013, section 2.8.6.
     """
     k2 = k1 if k2 is None else k2
-    targets, layers = np.asarray(targets), list(recurrent_layers([model]))
-    _check(model, layers, inputs, targets, k1, k2)
-    time = targets.shape[1]
+    layers = list(recurrent_layers([model]))
+    _check_model(model, layers)
+    _check_steps(k1, k2)
+    targets = np.asarray(targets)
     weights = np.ones(targets.shape[:2], "float32") if sample_weight is None else np.asarray(sample_weight, "float32")
+    _check_arrays(model, inputs, targets, weights)
+    time = targets.shape[1]
     variables = tree.flatten([layer.states for layer in layers])
     known = {id(variable) for variable in model.variables}
     if keras.config.backend() == "jax" and any(id(variable) not in known for variable in variables):
@@ -81,14 +87,17 @@ def _steps(inputs, begin, end):
     return tree.map_structure(lambda array: array[:, begin:end], inputs)
 
 
-def _check(model, layers, inputs, targets, k1, k2):
+def _check_steps(k1, k2):
     for name, value in (("k1", k1), ("k2", k2)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"truncated_bptt expected {name} to be a positive integer, received {value!r}.")
     if k2 < k1:
         raise ValueError(
             f"truncated_bptt expected k2 >= k1, received k1={k1} and k2={k2}: some losses would not count."
         )
+
+
+def _check_model(model, layers):
     if not model.compiled:
         raise ValueError(f"truncated_bptt needs a loss and an optimizer: call {model.name!r}.compile(...) first.")
     for layer in layers:
@@ -97,11 +106,33 @@ def _check(model, layers, inputs, targets, k1, k2):
                 f"truncated_bptt hands states on from chunk to chunk, forwards: layer {layer.name!r} needs "
                 "stateful=True and to run in the order of the stream."
             )
+        if not layer.return_sequences:
+            raise ValueError(
+                f"truncated_bptt needs an output for every time step: layer {layer.name!r} needs return_sequences=True."
+            )
     if not layers:
         raise ValueError(f"truncated_bptt found no recurrent layer in model {model.name!r}.")
-    for array in (*tree.flatten(inputs), targets):
-        if array.shape[:2] != targets.shape[:2]:
+    if not model.built:
+        raise ValueError(
+            f"truncated_bptt needs the states of model {model.name!r}, which has none yet: begin it with "
+            "keras.Input(batch_shape=(batch, None, features)), or call it once."
+        )
+    if len(model.outputs if hasattr(model, "outputs") else [None]) != 1:
+        raise ValueError(
+            f"truncated_bptt expected a model with one output, but {model.name!r} has {len(model.outputs)}: "
+            "train on one of them, or concatenate them."
+        )
+
+
+def _check_arrays(model, inputs, targets, weights):
+    for array in (*tree.flatten(inputs), targets, weights):
+        if not hasattr(array, "shape"):
+            raise ValueError(
+                f"truncated_bptt expected arrays as inputs, received lists of {type(array).__name__}: np.array(inputs)."
+            )
+        if len(targets.shape) < 2 or tuple(array.shape[:2]) != targets.shape[:2]:
             raise ValueError(
                 "truncated_bptt expected inputs and targets with the same axes (batch, time, ...), received shapes "
-                f"{[tuple(a.shape) for a in tree.flatten(inputs)]} and {targets.shape}."
+                f"{[tuple(a.shape) for a in tree.flatten(inputs)]} and {targets.shape}, and sample weights "
+                f"{weights.shape}."
             )

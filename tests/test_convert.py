@@ -73,6 +73,15 @@ def test_a_stack_of_keras():
     np.testing.assert_allclose(to_numpy(outputs), to_numpy(expected), atol=1e-6)
 
 
+def test_a_stack_of_keras_with_states():
+    layers = [keras.layers.LSTM(UNITS, return_sequences=True, return_state=True)]
+    layers.append(keras.layers.GRU(UNITS, return_state=True))
+    outputs, *lower = layers[0](X)
+    output, upper = layers[1](outputs)
+    for value, expected in zip(from_keras(layers)(X), [output, *lower, upper], strict=True):
+        np.testing.assert_allclose(to_numpy(value), to_numpy(expected), atol=1e-6)
+
+
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize(("convention", "reset_after", "other"), [("keras", True, "torch"), ("keras", False, "cho")])
 def test_conventions_that_can_be_converted(convention, reset_after, other, use_bias):
@@ -115,6 +124,8 @@ def test_conversions_that_make_no_sense():
         to_keras(Elman(3, output_units=2))
     with pytest.raises(ValueError, match="no stack with residuals"):
         to_keras(Stacked([LSTM(3), LSTM(3)], residual=True))
+    with pytest.raises(ValueError, match="no stack that runs backwards"):
+        to_keras(Stacked([LSTM(3), LSTM(3)], go_backwards=True))
     with pytest.raises(ValueError, match="draws one mask for all steps"):
         to_keras(LSTM(3, dropout=0.1, dropout_each_step=True))
     with pytest.raises(ValueError, match=r"expected a torch.nn.LSTM, GRU or RNN"):
@@ -181,6 +192,7 @@ def test_keras_to_torch_and_its_gradients():
         (lambda: Stacked([LSTM(3), LSTM(4)]), "one kind and size"),
         (lambda: Stacked([LSTM(3), GRU(3)]), "one kind and size"),
         (lambda: LSTM(3, go_backwards=True), "backwards only"),
+        (lambda: Stacked([LSTM(3), LSTM(3)], go_backwards=True), "backwards only"),
         (lambda: Elman(3, output_units=2), "no output_kernel"),
     ],
 )

@@ -146,7 +146,31 @@ def test_a_layer_without_gates_and_a_stateful_one():
         record_gates(keras.Sequential([keras.layers.Dense(2)]), x)
 
 
-@pytest.mark.parametrize("name", ["LSTM", "keras LSTM", "GRU cho", "GRU torch", "keras GRU"])
+@pytest.mark.parametrize("name", ["LSTM", "LayerNormLSTM", "keras LSTM", "LayerNormGRU", "keras GRU, reset before"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
+def test_in_half_precision(name, policy):
+    layer, x = LAYERS[name](return_sequences=True, dtype=policy), layer_checks.sequences()
+    trained(layer)
+    gates = record_gates(layer, x)
+    single = LAYERS[name](return_sequences=True)
+    single.build(x.shape)
+    single.set_weights(layer.get_weights())
+    for gate, values in record_gates(single, x).items():
+        np.testing.assert_allclose(gates[gate], values, atol=0.1)
+    np.testing.assert_allclose(gates["h"], to_numpy(layer(x)).astype("float32"), atol=0.02)
+
+
+def test_a_layer_that_runs_several_times():
+    first, second = keras.Input((5, FEATURES)), keras.Input((5, FEATURES))
+    layer = LSTM(UNITS, name="shared")
+    model = keras.Model([first, second], keras.layers.Add()([layer(first), layer(second)]))
+    x = np.zeros((2, 5, FEATURES), "float32")
+    with pytest.raises(ValueError, match="'shared' to run once in .* ran 2 times: pass the layer itself"):
+        record_gates(model, [x, x])
+    assert record_gates(layer, x)["h"].shape == (2, 5, UNITS)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "keras LSTM", "GRU cho", "GRU torch", "keras GRU", "zoneout"])
 @pytest.mark.parametrize("mask", ["none", "holes", "empty rows"])
 def test_retention_is_the_derivative_along_the_carry_path(name, mask):
     """Without recurrent weights there is no other path: automatic differentiation must find the same."""

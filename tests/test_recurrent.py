@@ -53,6 +53,12 @@ def test_project_is_called_once_for_all_steps():
     assert all(len(shape) == 3 for shape in Counting.shapes)
 
 
+def test_arguments_may_come_by_position():
+    layer = Recurrent(ElmanCell(4), True, False, True)
+    assert (layer.return_sequences, layer.return_state, layer.go_backwards) == (True, False, True)
+    assert tuple(layer(np.zeros((2, 5, 3), "float32")).shape) == (2, 5, 4)
+
+
 def test_training_reaches_the_cell():
     class Switch(TwoStates):
         def step(self, projected, states, training=False):

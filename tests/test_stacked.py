@@ -179,6 +179,8 @@ def test_layers_that_cannot_be_stacked():
         Stacked([LSTM(3, go_backwards=True), LSTM(3)])
     with pytest.raises(ValueError, match="has merge_mode=None, which leaves two outputs"):
         Stacked([Bidirectional(LSTM(3), merge_mode=None), LSTM(3)])
+    with pytest.raises(ValueError, match="one of them twice: .* Make a new layer for each place"):
+        Stacked([LSTM(3)] * 2)
 
 
 def test_states_travel_from_encoder_to_decoder():

@@ -146,10 +146,35 @@ def test_models_and_arrays_that_do_not_fit():
     model = model_with(LAYERS["LSTM"](stateful=True))
     with pytest.raises(ValueError, match=r"the same axes .* received shapes \[\(2, 12, 3\)\] and \(2, 11, 1\)"):
         truncated_bptt(model, X, Y[:, 1:], k1=4)
+    with pytest.raises(ValueError, match=r"received shapes .* and \(2, 12, 1\), and sample weights \(2,\)"):
+        truncated_bptt(model, X, Y, k1=4, sample_weight=np.ones(2))
+    with pytest.raises(ValueError, match=r"expected arrays as inputs, received lists of float: np.array\(inputs\)"):
+        truncated_bptt(model, X.tolist(), Y, k1=4)
     with pytest.raises(ValueError, match="found no recurrent layer"):
         truncated_bptt(model_with(keras.layers.Dense(2)), X, Y, k1=4)
     with pytest.raises(ValueError, match="call 'bare'.compile"):
         truncated_bptt(keras.Sequential(model.layers, name="bare"), X, Y, k1=4)
+    with pytest.raises(ValueError, match="needs return_sequences=True"):
+        truncated_bptt(model_with(LSTM(4, stateful=True)), X, Y, k1=4)
+
+
+def test_models_without_states_or_with_several_outputs():
+    layer = LAYERS["LSTM"](stateful=True)
+    model = keras.Sequential([layer, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"begin it with keras.Input\(batch_shape="):
+        truncated_bptt(model, X, Y, k1=4)
+    x = keras.Input(batch_shape=(BATCH, None, FEATURES))
+    h = layer(x)
+    model = keras.Model(x, [keras.layers.Dense(1)(h), keras.layers.Dense(1)(h)])
+    model.compile("sgd", ["mse", "mse"])
+    with pytest.raises(ValueError, match="expected a model with one output, but .* has 2"):
+        truncated_bptt(model, X, [Y, Y], k1=4)
+
+
+def test_lengths_may_be_numbers_of_numpy():
+    model = model_with(LAYERS["LSTM"](stateful=True))
+    assert len(truncated_bptt(model, X, Y, k1=np.int64(4), k2=np.int64(6))) == 3
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="elsewhere, Keras's own layers keep their states")

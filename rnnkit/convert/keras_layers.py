@@ -12,7 +12,7 @@ def from_keras(layer):
 
     Args:
         layer: `keras.layers.LSTM`, `GRU`, `SimpleRNN`, `Bidirectional` around one, or a list of such layers on top of
-            each other.
+            each other. The stack returns its states if all layers of the list do.
 
     Returns:
         `LSTM`, `GRU`, `Elman`, `Bidirectional` or `Stacked`, with the same configuration, and the same weights where
@@ -31,7 +31,9 @@ def from_keras(layer):
     ('rnnkit.layers.lstm', True)
     """
     if isinstance(layer, list | tuple):
-        return Stacked([from_keras(one) for one in layer], return_sequences=layer[-1].return_sequences)
+        return_state = all(one.return_state for one in layer)
+        layers = [from_keras(one) for one in layer]
+        return Stacked(layers, return_sequences=layer[-1].return_sequences, return_state=return_state)
     return _converted(layer, "from_keras", _FROM_KERAS)
 
 
@@ -40,7 +42,7 @@ def to_keras(layer):
 
     Args:
         layer: `LSTM`, `GRU` (in any convention), `Elman` without `output_units`, `Bidirectional` around one, or
-            `Stacked` without residuals.
+            `Stacked` without residuals that runs forwards.
 
     Returns:
         `keras.layers.LSTM`, `GRU`, `SimpleRNN` or `Bidirectional`, with the same weights where the layer has some; for
@@ -60,6 +62,11 @@ def to_keras(layer):
     if isinstance(layer, Stacked):
         if layer.residual:
             raise ValueError(f"Keras has no stack with residuals: {layer.name!r} cannot be converted.")
+        if layer.go_backwards:
+            raise ValueError(
+                f"Keras has no stack that runs backwards: turn the inputs of {layer.name!r} around yourself, and "
+                "convert a stack with go_backwards=False."
+            )
         return [to_keras(one) for one in layer.layers]
     if isinstance(layer, GRU) and layer.cell.convention != "keras":
         layer = with_convention(layer, "keras")

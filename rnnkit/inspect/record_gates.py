@@ -35,7 +35,8 @@ def record_gates(layer_or_model, inputs, mask=None, layer=None):
         dictionary with two of these, `"forward"` and `"backward"`.
 
     Raises:
-        ValueError: there is no recurrent layer, or several; the layer is stateful; its cell has no gates.
+        ValueError: there is no recurrent layer, or several; the layer is stateful, runs not at all or several times
+            in the model; its cell has no gates.
 
     Example:
 
@@ -82,14 +83,20 @@ def record(caller, layer_or_model, inputs, mask=None, layer=None):
     for part in parts.values():
         if getattr(part, "stateful", False):
             raise ValueError(f"Layer {part.name!r} is stateful: {caller} would change its states. Use stateful=False.")
-    calls = {}
+    given = {} if mask is None else {"mask": mask}
+    if not found.built:
+        layer_or_model(inputs, training=False, **given)
+    runs = {name: [] for name in parts}
     with contextlib.ExitStack() as stack:
         for name, part in parts.items():
-            stack.enter_context(replaced_loop(part, _watched(part.inner_loop, calls, name)))
-        layer_or_model(inputs, training=False, **({} if mask is None else {"mask": mask}))
-    if calls.keys() != parts.keys():
-        raise ValueError(f"{caller}: layer {found.name!r} did not run step by step in {layer_or_model.name!r}.")
-    runs = {name: _record(_with_gates(caller, part), *calls[name], part.go_backwards) for name, part in parts.items()}
+            stack.enter_context(replaced_loop(part, _watched(part, _with_gates(caller, part), runs[name])))
+        layer_or_model(inputs, training=False, **given)
+    if any(len(times) != 1 for times in runs.values()):
+        raise ValueError(
+            f"{caller} expected layer {found.name!r} to run once in {layer_or_model.name!r}, but it ran "
+            f"{max(map(len, runs.values()))} times: pass the layer itself, with what it reads."
+        )
+    runs = {name: run for name, (run,) in runs.items()}
     return runs.get("layer", runs)
 
 
@@ -98,9 +105,12 @@ def for_each_direction(runs, function):
     return {name: function(run) for name, run in runs.items()} if isinstance(runs, dict) else function(runs)
 
 
-def _watched(inner_loop, calls, name):
+def _watched(layer, cell, runs):
+    """The layer's own loop, which appends to `runs` what the cell does in each: within the call, in its precision."""
+    inner_loop = layer.inner_loop
+
     def watched(sequences, initial_state, mask, training=False):
-        calls[name] = sequences, list(initial_state), mask
+        runs.append(_record(cell, sequences, list(initial_state), mask, layer.go_backwards))
         return inner_loop(sequences, initial_state, mask, training=training)
 
     return watched
@@ -118,7 +128,8 @@ def _record(cell, sequences, states, mask, backwards):
         projected, counts = inputs
         gates = cell.gates(projected, states)
         _, new_states = cell.step(projected, states, training=False)
-        states = [ops.where(counts, new, old) for new, old in zip(new_states, states, strict=True)]
+        pairs = zip(new_states, states, strict=True)
+        states = [ops.where(counts, ops.cast(new, old.dtype), old) for new, old in pairs]
         gates = {name: ops.where(counts, ops.cast(gate, "float32"), np.nan) for name, gate in gates.items()}
         for name, state in zip(("h", "C"), states, strict=False):
             gates[name] = ops.cast(state, "float32")

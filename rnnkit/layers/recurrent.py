@@ -56,12 +56,31 @@ class Recurrent(keras.layers.RNN):
     ((2, 5, 8), (2, 8))
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(
+        self,
+        cell,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        zero_output_for_mask=False,
+        **kwargs,
+    ):
         if isinstance(cell, RecurrentCell):
             _check_sizes(cell)
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = getattr(cell, "dtype_policy", None)
-        super().__init__(cell, **kwargs)
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            zero_output_for_mask=zero_output_for_mask,
+            **kwargs,
+        )
         if isinstance(cell, RecurrentCell) and self.compute_dtype != cell.compute_dtype:
             raise ValueError(
                 f"Recurrent computes in {self.compute_dtype}, its cell in {self.cell.compute_dtype}: "

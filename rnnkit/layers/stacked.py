@@ -35,8 +35,8 @@ class Stacked(keras.layers.Layer):
         `return_state` followed by the states of all layers, lowest first: h and C of the lowest LSTM, then of the next.
 
     Raises:
-        ValueError: there is no layer, or one that is not recurrent or runs backwards; a residual between different
-            widths; sequences, states or mask have the wrong shape.
+        ValueError: there is no layer, or one that is not recurrent, runs backwards or stands there twice; a residual
+            between different widths; sequences, states or mask have the wrong shape.
 
     Example:
 
@@ -161,6 +161,11 @@ class Stacked(keras.layers.Layer):
 def _check_layers(layers):
     if not layers:
         raise ValueError("Stacked expected a list of one or more recurrent layers, received an empty one.")
+    if len(set(map(id, layers))) < len(layers):
+        raise ValueError(
+            f"Stacked expected different layers, received one of them twice: {[layer.name for layer in layers]}. "
+            "Make a new layer for each place: [LSTM(8) for _ in range(3)], not [LSTM(8)] * 3."
+        )
     for layer in layers:
         state_size_of(layer)  # refuses what has no states
         if getattr(layer, "merge_mode", "concat") is None:

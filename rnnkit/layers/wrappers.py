@@ -199,5 +199,10 @@ class ZoneoutCell(WrapperCell):
         _, states = self.step(projected, states)
         return {**gates, **dict(zip(("h", "C"), states, strict=False))}
 
+    def kept(self, gates):
+        """The part of the state that is carried over, by zoneout and then by the cell inside."""
+        rate = self.rates[-1]  # of C, or of a GRU's h
+        return rate + (1 - rate) * super().kept(gates)
+
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
