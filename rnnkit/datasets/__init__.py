@@ -10,7 +10,7 @@
 | `digits`, `digit_videos` | handwritten digits of 8 by 8 pixels, and clips made of them | scikit-learn |
 | `adding_problem`, `copy_memory` | what only a long memory can solve | random numbers |
 | `tiny_shakespeare` | a million characters of plays | download, once |
-| `minimal_pairs` | 487 pairs of sentences, apart only behind an ambiguous word | rnnkit itself |
+| `minimal_pairs` | 484 pairs of sentences, apart only behind an ambiguous word | rnnkit itself |
 | `sentences` | 347 toy sentences | rnnkit itself |
 
 Files are pinned by their SHA-256. A download is stored in the folder that the environment variable `RNNKIT_DATA` names,
@@ -21,7 +21,7 @@ from rnnkit.datasets.adding_problem import adding_problem
 from rnnkit.datasets.cache import DataError
 from rnnkit.datasets.co2 import co2
 from rnnkit.datasets.copy_memory import copy_memory
-from rnnkit.datasets.digit_videos import digit_videos
+from rnnkit.datasets.digit_videos import CLIP_LABELS, digit_videos
 from rnnkit.datasets.digits import digits
 from rnnkit.datasets.minimal_pairs import minimal_pairs
 from rnnkit.datasets.place_names import place_names
@@ -32,6 +32,7 @@ from rnnkit.datasets.wikipedia import wikipedia
 from rnnkit.datasets.word_similarity import analogies, word_similarity
 
 __all__ = [
+    "CLIP_LABELS",
     "DataError",
     "adding_problem",
     "analogies",

@@ -25,7 +25,7 @@ class MinimalPairs(NamedTuple):
 
 
 def minimal_pairs():
-    """487 pairs of sentences in which only the right context tells whether a word is a person's name.
+    """484 pairs of sentences in which only the right context tells whether a word is a person's name.
 
     "he said teddy" goes on with "roosevelt was a great president" or with "bears are on sale". Everything is lower case
     and without punctuation, so that nothing but the words to the right can tell the two apart. A model that reads from
@@ -36,7 +36,7 @@ def minimal_pairs():
     No right context stands twice. No network and no other package is needed.
 
     Returns:
-        Named tuple `(train, validation, test)` of lists of 319, 79 and 89 named tuples `(left, word, name, other)`.
+        Named tuple `(train, validation, test)` of lists of 317, 79 and 88 named tuples `(left, word, name, other)`.
 
     Example:
 

@@ -36,7 +36,9 @@ def draw_stack(depth, steps, residual=False, axes=None):
             if step and 0 < level <= depth:
                 _arrow(axes, (x - 1.5, 1.7 * level), (x - 0.4, 1.7 * level))
             if residual and 1 < level <= depth:
-                _arrow(axes, (x + 0.1, 1.7 * level - 0.9), (x + 0.1, 1.7 * level + 0.85), bend=0.75)
-                axes.text(x - 0.08, 1.7 * level + 0.85, "+", ha="right", va="center", fontsize=11)
+                plus = 1.7 * level + 0.75
+                _arrow(axes, (x, plus - 1.45), (x + 0.12, plus), bend=0.75)
+                axes.add_patch(plt.Circle((x, plus), 0.16, fc="white", ec="black", zorder=3))
+                axes.text(x, plus, "+", ha="center", va="center_baseline", fontsize=10, zorder=4)
     _frame(axes, 1.9 * (steps - 1) + (1.3 if residual else 0.6), 1.7 * (depth + 1) + 0.6)
     return axes
