@@ -1,11 +1,10 @@
 """Training on streams that are too long to be unrolled."""
 
-import numbers
-
 import keras
 import numpy as np
 from keras import tree
 
+from rnnkit.layers.arguments import check_positive_integer
 from rnnkit.layers.states import recurrent_layers
 
 
@@ -34,8 +33,8 @@ def truncated_bptt(model, inputs, targets, k1, k2=None, sample_weight=None):
 
     Raises:
         ValueError: the model is not compiled or not built, has several outputs, no stateful layer or one that is not
-            stateful; k1 or k2 is not a
-            positive integer, or k2 is less than k1; the arrays do not have the same batch and time axes.
+            stateful; k1 or k2 is not a positive integer, or k2 is less than k1; the arrays do not have the same batch
+            and time axes.
 
     Example:
 
@@ -69,14 +68,15 @@ def truncated_bptt(model, inputs, targets, k1, k2=None, sample_weight=None):
         window = max(0, begin - (k2 - k1))
         if standing < window:
             model.predict_on_batch(_steps(inputs, standing, window))
-        before = [keras.ops.copy(variable) for variable in variables]
+        goes_back = k2 > k1 and end < time  # the next window begins before this end
+        before = [keras.ops.copy(variable) for variable in variables] if goes_back else []
         counted = np.zeros((len(targets), end - window), "float32")
         counted[:, begin - window :] = weights[:, begin:end] * (end - window) / (end - begin)
         model.reset_metrics()  # which would else return the mean over all updates
         logs = model.train_on_batch(_steps(inputs, window, end), targets[:, window:end], counted, return_dict=True)
         losses.append(float(logs["loss"]))
         standing = end
-        if k2 > k1 and end < time:  # the next window begins before this end
+        if goes_back:
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
             standing = window
@@ -89,8 +89,7 @@ def _steps(inputs, begin, end):
 
 def _check_steps(k1, k2):
     for name, value in (("k1", k1), ("k2", k2)):
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"truncated_bptt expected {name} to be a positive integer, received {value!r}.")
+        check_positive_integer("truncated_bptt", name, value)
     if k2 < k1:
         raise ValueError(
             f"truncated_bptt expected k2 >= k1, received k1={k1} and k2={k2}: some losses would not count."

@@ -12,7 +12,7 @@ from keras import ops, tree
 from rnnkit import backend
 from rnnkit.layers import GRU, LSTM, Elman, LearnedInitialState, Stacked
 from tests import oracles
-from tests.layer_checks import BATCH, FEATURES, TIME, masks, sequences, stateless, to_numpy
+from tests.layer_checks import BATCH, FEATURES, TIME, filled, masks, sequences, stateless, to_numpy
 
 STEPS = {LSTM: oracles.lstm_step, GRU: oracles.gru_keras_step, Elman: oracles.elman_step}
 CELL_STEPS = {"LSTMCell": oracles.lstm_step, "GRUCell": oracles.gru_keras_step, "ElmanCell": oracles.elman_step}
@@ -23,14 +23,6 @@ MERGE = {
     "ave": lambda a, b: (a + b) / 2,
     None: lambda a, b: np.stack([a, b]),
 }
-
-
-def filled(layer, batch=None):
-    """The layer, built, with random weights."""
-    layer.build((batch, None, FEATURES))
-    rng = np.random.default_rng(7)
-    layer.set_weights([rng.normal(scale=0.6, size=weight.shape) for weight in layer.get_weights()])
-    return layer
 
 
 def sizes(layer):

@@ -32,6 +32,29 @@ MASKS = {
     "empty rows": np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0], [1] * 6, [0, 0, 0, 0, 0, 0], [0, 1, 1, 0, 1, 0]]),
 }
 
+KERAS_ARGUMENTS = {  # what all recurrent layers of Keras take, none at its default
+    "activation": "relu",
+    "use_bias": False,
+    "kernel_initializer": "he_normal",
+    "recurrent_initializer": "glorot_normal",
+    "bias_initializer": "ones",
+    "kernel_regularizer": "l1",
+    "recurrent_regularizer": "l2",
+    "bias_regularizer": "l1",
+    "activity_regularizer": "l2",
+    "kernel_constraint": "max_norm",
+    "recurrent_constraint": "non_neg",
+    "bias_constraint": "max_norm",
+    "dropout": 0.1,
+    "recurrent_dropout": 0.2,
+    "seed": 3,
+    "return_sequences": True,
+    "return_state": True,
+    "go_backwards": True,
+    "stateful": True,
+    "unroll": True,
+}
+
 
 @dataclass
 class Case:
@@ -43,15 +66,19 @@ class Case:
     draws_in_training: bool = False  # two training runs are not the same
 
     def layer(self, **kwargs):
-        layer = self.make(**kwargs)
-        layer.build((None, None, FEATURES))
-        rng = np.random.default_rng(7)
-        layer.set_weights([rng.normal(scale=0.6, size=weight.shape) for weight in layer.get_weights()])
-        return layer
+        return filled(self.make(**kwargs))
 
     def states(self, seed=3):
         rng = np.random.default_rng(seed)
         return [rng.normal(size=(BATCH, size)).astype("float32") for size in self.state_sizes]
+
+
+def filled(layer, batch=None):
+    """The layer, built, with random weights."""
+    layer.build((batch, None, FEATURES))
+    rng = np.random.default_rng(7)
+    layer.set_weights([rng.normal(scale=0.6, size=weight.shape) for weight in layer.get_weights()])
+    return layer
 
 
 def sequences(seed=1):

@@ -4,8 +4,8 @@ import pytest
 
 from rnnkit.layers import GRU, LSTM, Bidirectional, Elman, LearnedInitialState, PeepholeLSTM
 from tests import composed_checks
-from tests.composed_checks import filled, random_states
-from tests.layer_checks import masks, sequences, to_numpy
+from tests.composed_checks import random_states
+from tests.layer_checks import filled, masks, sequences, to_numpy
 
 X = sequences()
 

@@ -12,28 +12,6 @@ CASES = {
         lambda **kwargs: Elman(UNITS, output_units=2, **kwargs), oracles.elman_with_output_step, [UNITS]
     ),
 }
-ARGUMENTS = {  # every argument of keras.layers.SimpleRNN, none at its default
-    "activation": "relu",
-    "use_bias": False,
-    "kernel_initializer": "he_normal",
-    "recurrent_initializer": "glorot_normal",
-    "bias_initializer": "ones",
-    "kernel_regularizer": "l1",
-    "recurrent_regularizer": "l2",
-    "bias_regularizer": "l1",
-    "activity_regularizer": "l2",
-    "kernel_constraint": "max_norm",
-    "recurrent_constraint": "non_neg",
-    "bias_constraint": "max_norm",
-    "dropout": 0.1,
-    "recurrent_dropout": 0.2,
-    "seed": 3,
-    "return_sequences": True,
-    "return_state": True,
-    "go_backwards": True,
-    "stateful": True,
-    "unroll": True,
-}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -86,7 +64,7 @@ def test_every_argument_of_keras_is_taken_and_kept(make, theirs):
     }
     if make is Elman:  # Keras's layer forgets it, and the seed
         own["activity_regularizer"] = keras.regularizers.serialize(keras.regularizers.L2())
-    layer_checks.takes_the_arguments_of_keras(make, theirs, UNITS, ARGUMENTS, own)
+    layer_checks.takes_the_arguments_of_keras(make, theirs, UNITS, layer_checks.KERAS_ARGUMENTS, own)
 
 
 @pytest.mark.parametrize("make", [Elman, ElmanCell])

@@ -10,29 +10,10 @@ from tests.layer_checks import to_numpy
 
 UNITS = 4
 CASE = layer_checks.Case(lambda **kwargs: LSTM(UNITS, **kwargs), oracles.lstm_step, [UNITS, UNITS])
-ARGUMENTS = {  # every argument of keras.layers.LSTM, none at its default
-    "activation": "relu",
+ARGUMENTS = {
+    **layer_checks.KERAS_ARGUMENTS,
     "recurrent_activation": "hard_sigmoid",
-    "use_bias": False,
-    "kernel_initializer": "he_normal",
-    "recurrent_initializer": "glorot_normal",
-    "bias_initializer": "ones",
     "unit_forget_bias": False,
-    "kernel_regularizer": "l1",
-    "recurrent_regularizer": "l2",
-    "bias_regularizer": "l1",
-    "activity_regularizer": "l2",
-    "kernel_constraint": "max_norm",
-    "recurrent_constraint": "non_neg",
-    "bias_constraint": "max_norm",
-    "dropout": 0.1,
-    "recurrent_dropout": 0.2,
-    "seed": 3,
-    "return_sequences": True,
-    "return_state": True,
-    "go_backwards": True,
-    "stateful": True,
-    "unroll": True,
     "use_cudnn": False,
 }
 

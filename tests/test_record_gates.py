@@ -21,7 +21,7 @@ from rnnkit.layers import (
     ZoneoutCell,
 )
 from tests import layer_checks
-from tests.layer_checks import to_numpy
+from tests.layer_checks import filled, to_numpy
 
 UNITS, FEATURES = 4, layer_checks.FEATURES
 LAYERS = {
@@ -40,14 +40,6 @@ LAYERS = {
 GATES = {"LSTM": {"i", "f", "o", "candidate", "C", "h"}, "GRU": {"z", "r", "candidate", "h"}}
 
 
-def trained(layer, seed=4):
-    """The layer with weights that a training might have left."""
-    layer.build((None, None, FEATURES))
-    rng = np.random.default_rng(seed)
-    layer.set_weights([rng.normal(scale=0.6, size=weight.shape) for weight in layer.get_weights()])
-    return layer
-
-
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -62,7 +54,7 @@ def sigmoid(x):
 )
 def test_the_replay_is_the_layers_output(name, mask, go_backwards):
     mask, x = dict(layer_checks.masks())[mask], layer_checks.sequences()
-    layer = trained(LAYERS[name](return_sequences=True, return_state=True, go_backwards=go_backwards))
+    layer = filled(LAYERS[name](return_sequences=True, return_state=True, go_backwards=go_backwards))
     outputs, *states = layer(x, mask=mask)
     outputs = to_numpy(outputs)[:, :: -1 if go_backwards else 1]
     gates = record_gates(layer, x, mask=mask)
@@ -78,7 +70,7 @@ def test_the_replay_is_the_layers_output(name, mask, go_backwards):
 
 def test_each_gate_is_what_its_equation_says():
     """The gates of one unmasked step, recomputed from h and C of the step before."""
-    x, layer = layer_checks.sequences(), trained(LSTM(UNITS))
+    x, layer = layer_checks.sequences(), filled(LSTM(UNITS))
     gates = record_gates(layer, x)
     kernel, recurrent_kernel, bias = layer.get_weights()
     before = np.concatenate([np.zeros((len(x), 1, UNITS)), gates["h"][:, :-1]], axis=1)
@@ -150,7 +142,7 @@ def test_a_layer_without_gates_and_a_stateful_one():
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
 def test_in_half_precision(name, policy):
     layer, x = LAYERS[name](return_sequences=True, dtype=policy), layer_checks.sequences()
-    trained(layer)
+    filled(layer)
     gates = record_gates(layer, x)
     single = LAYERS[name](return_sequences=True)
     single.build(x.shape)
@@ -175,7 +167,7 @@ def test_a_layer_that_runs_several_times():
 def test_retention_is_the_derivative_along_the_carry_path(name, mask):
     """Without recurrent weights there is no other path: automatic differentiation must find the same."""
     mask, x = dict(layer_checks.masks())[mask], layer_checks.sequences()
-    layer = trained(LAYERS[name](return_state=True))
+    layer = filled(LAYERS[name](return_state=True))
     kernel, recurrent_kernel, bias = layer.get_weights()
     layer.set_weights([kernel, 0 * recurrent_kernel, bias])
     carried, _ = retention(layer, x, mask=mask)

@@ -5,8 +5,8 @@ from keras import tree
 
 from rnnkit.layers import GRU, LSTM, Bidirectional, Elman, GRUCell, LearnedInitialState, LSTMCell, Recurrent, Stacked
 from tests import composed_checks
-from tests.composed_checks import filled, random_states
-from tests.layer_checks import masks, sequences, to_numpy
+from tests.composed_checks import random_states
+from tests.layer_checks import filled, masks, sequences, to_numpy
 
 X = sequences()
 MADE = {

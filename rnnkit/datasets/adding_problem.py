@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rnnkit.datasets.arguments import check_integer
+
 
 def adding_problem(samples, length, seed):
     """Sequences of random numbers, two of them marked; the target is the sum of the two.
@@ -41,8 +43,7 @@ def adding_problem(samples, length, seed):
         Bengio 2016, "Unitary evolution recurrent neural networks".
     """
     for name, value, least in (("samples", samples, 1), ("length", length, 2)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise ValueError(f"Expected {name} to be an integer of at least {least}, got {value!r}.")
+        check_integer(name, value, least)
     rng = np.random.default_rng(seed)
     inputs = np.zeros((samples, length, 2), "float32")
     inputs[..., 0] = rng.random((samples, length), "float32")

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rnnkit.datasets.arguments import check_integer
+
 
 def copy_memory(samples, delay, symbols=8, length=10, seed=0):
     """Lists of random symbols to be repeated after a delay.
@@ -48,8 +50,7 @@ def copy_memory(samples, delay, symbols=8, length=10, seed=0):
         ("symbols", symbols, 2),
         ("length", length, 1),
     ):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise ValueError(f"Expected {name} to be an integer of at least {least}, got {value!r}.")
+        check_integer(name, value, least)
     lists = np.random.default_rng(seed).integers(1, symbols + 1, (samples, length), "int32")
     inputs = np.zeros((samples, delay + 2 * length), "int32")
     inputs[:, :length] = lists

@@ -148,8 +148,7 @@ def _with_gates(caller, layer):
         if type(cell) is theirs:
             twin = ours.like(cell)
             twin.build((None, cell.kernel.shape[0]))
-            for weight, value in zip(twin.trainable_variables, cell.trainable_variables, strict=True):
-                weight.assign(value)
+            twin.set_weights(cell.get_weights())
             return twin
     if not hasattr(cell, "gates"):
         raise ValueError(

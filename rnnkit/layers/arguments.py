@@ -1,17 +1,17 @@
-"""Checks of constructor arguments that several layers share."""
+"""Checks of arguments that several layers and functions share."""
 
 import numbers
 
 
-def check_positive_integer(layer, name, value):
+def check_positive_integer(owner, name, value):
     """The value as an `int`; a `ValueError` if it is not an integer of 1 or more."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{type(layer).__name__} expected {name} to be a positive integer, received {value!r}.")
+        raise ValueError(f"{owner} expected {name} to be a positive integer, received {value!r}.")
     return int(value)
 
 
-def check_rate(layer, name, value):
+def check_rate(owner, name, value):
     """The value as a `float`; a `ValueError` if it is not a number from 0 up to, but not including, 1."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
-        raise ValueError(f"{type(layer).__name__} expected {name} to be a number in [0, 1), received {value!r}.")
+        raise ValueError(f"{owner} expected {name} to be a number in [0, 1), received {value!r}.")
     return float(value)

@@ -56,7 +56,7 @@ class ElmanCell(ExtendedCell, keras.layers.SimpleRNNCell):
     def __init__(self, units, *args, output_units=None, output_initializer="glorot_uniform", **kwargs):
         super().__init__(units, *args, **kwargs)
         if output_units is not None:
-            output_units = check_positive_integer(self, "output_units", output_units)
+            output_units = check_positive_integer(type(self).__name__, "output_units", output_units)
         self.output_units = output_units
         self.output_initializer = initializers.get(output_initializer)
         self.state_size = [self.units]
@@ -67,12 +67,6 @@ class ElmanCell(ExtendedCell, keras.layers.SimpleRNNCell):
         if self.output_units is not None:
             shape = (self.units, self.output_units)
             self.output_kernel = self.add_weight(shape, self.output_initializer, name="output_kernel")
-
-    def project(self, inputs, training=False):
-        inputs, mask = self.drop(inputs, training)
-        projected = ops.matmul(inputs, self.kernel)
-        projected = projected + self.bias if self.use_bias else projected
-        return projected if mask is None else (projected, mask)
 
     def step(self, projected, states, training=False):
         projected, h = self.recalled(projected, states[0])

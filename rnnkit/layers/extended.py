@@ -25,7 +25,7 @@ class ExtendedCell(RecurrentCell):
     fits_cudnn = True  # whether Keras's kernels for GPUs compute the same
 
     def __init__(self, units, *args, dropout_each_step=False, **kwargs):
-        units = check_positive_integer(self, "units", units)
+        units = check_positive_integer(type(self).__name__, "units", units)
         _check_rates(self, _bound(super().__init__, units, *args, **kwargs))
         super().__init__(units, *args, **kwargs)
         self.dropout_each_step = dropout_each_step
@@ -39,6 +39,16 @@ class ExtendedCell(RecurrentCell):
         names = [name for name in inspect.signature(type(cell)).parameters if hasattr(cell, name)]
         arguments = {name: getattr(cell, name) for name in names}
         return cls(**arguments, name=cell.name, dtype=cell.dtype_policy, trainable=cell.trainable, **own_arguments)
+
+    def project(self, inputs, training=False):
+        inputs, mask = self.drop(inputs, training)
+        projected = self.input_sums(inputs)
+        return projected if mask is None else (projected, mask)
+
+    def input_sums(self, inputs):
+        """W_x x_t + b of all gates, side by side."""
+        sums = ops.matmul(inputs, self.kernel)
+        return sums + self.bias if self.use_bias else sums
 
     def drop(self, inputs, training):
         """Applies dropout to the inputs and draws the mask of the recurrent dropout.
@@ -99,7 +109,7 @@ class ExtendedLayer:
     """What layers share that extend one of Keras's. Stands before Keras's layer among the bases."""
 
     def __init__(self, units, *args, **kwargs):
-        units = check_positive_integer(self, "units", units)
+        units = check_positive_integer(type(self).__name__, "units", units)
         arguments = _bound(super().__init__, units, *args, **kwargs)
         _check_rates(self, arguments)
         super().__init__(units, *args, **kwargs)
@@ -132,4 +142,4 @@ def _bound(constructor, *args, **kwargs):
 
 def _check_rates(layer, arguments):
     for name in ("dropout", "recurrent_dropout"):
-        check_rate(layer, name, arguments.get(name, 0.0))
+        check_rate(type(layer).__name__, name, arguments.get(name, 0.0))

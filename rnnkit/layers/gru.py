@@ -84,12 +84,11 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
             self.reset_after = convention == "torch"
             self.fits_cudnn = False
 
-    def project(self, inputs, training=False):
-        inputs, mask = self.drop(inputs, training)
-        projected = ops.matmul(inputs, self.kernel)
-        if self.use_bias:
-            projected = projected + (self.bias[0] if self.reset_after else self.bias)
-        return projected if mask is None else (projected, mask)
+    def input_sums(self, inputs):
+        sums = ops.matmul(inputs, self.kernel)
+        if not self.use_bias:
+            return sums
+        return sums + (self.bias[0] if self.reset_after else self.bias)
 
     def step(self, projected, states, training=False):
         h = self.gates(projected, states)["h"]
@@ -109,8 +108,12 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
             candidate = self.activation(x_h + r * h_h)
         else:
             candidate = self.activation(x_h + ops.matmul(r * h, self.recurrent_kernel[:, 2 * self.units :]))
+        return self.mixed(z, r, candidate, states[0])
+
+    def mixed(self, z, r, candidate, h):
+        """The values of a step, with the new state between h_{t-1} and the candidate."""
         kept = self.kept({"z": z})
-        return {"z": z, "r": r, "candidate": candidate, "h": kept * states[0] + (1 - kept) * candidate}
+        return {"z": z, "r": r, "candidate": candidate, "h": kept * h + (1 - kept) * candidate}
 
     def kept(self, gates):
         """The part of h_{t-1} that is carried over to h_t."""

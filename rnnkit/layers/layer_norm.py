@@ -60,11 +60,9 @@ class LayerNormLSTMCell(LSTMCell):
         self.recurrent_norm = _norm(self, 4 * self.units, center=False)
         self.state_norm = _norm(self, self.units, center=True)
 
-    def project(self, inputs, training=False):
-        inputs, mask = self.drop(inputs, training)
-        projected = self.input_norm(ops.matmul(inputs, self.kernel))
-        projected = projected + self.bias if self.use_bias else projected
-        return projected if mask is None else (projected, mask)
+    def input_sums(self, inputs):
+        sums = self.input_norm(ops.matmul(inputs, self.kernel))
+        return sums + self.bias if self.use_bias else sums
 
     def sums(self, projected, h, C):
         return projected + self.recurrent_norm(ops.matmul(h, self.recurrent_kernel))
@@ -127,11 +125,9 @@ class LayerNormGRUCell(GRUCell):
         self.recurrent_norm = _norm(self, 2 * units, center=False)
         self.recurrent_candidate_norm = _norm(self, units, center=True)
 
-    def project(self, inputs, training=False):
-        inputs, mask = self.drop(inputs, training)
-        projected = self._normalized(ops.matmul(inputs, self.kernel), self.input_norm, self.candidate_norm)
-        projected = projected + self.bias if self.use_bias else projected
-        return projected if mask is None else (projected, mask)
+    def input_sums(self, inputs):
+        sums = self._normalized(ops.matmul(inputs, self.kernel), self.input_norm, self.candidate_norm)
+        return sums + self.bias if self.use_bias else sums
 
     def gates(self, projected, states):
         projected, h = self.recalled(projected, states[0])
@@ -140,7 +136,7 @@ class LayerNormGRUCell(GRUCell):
         (x_z, x_r, x_h), (h_z, h_r, h_h) = ops.split(projected, 3, axis=-1), ops.split(recurrent, 3, axis=-1)
         z, r = self.recurrent_activation(x_z + h_z), self.recurrent_activation(x_r + h_r)
         candidate = self.activation(x_h + r * h_h)
-        return {"z": z, "r": r, "candidate": candidate, "h": (1 - z) * states[0] + z * candidate}
+        return self.mixed(z, r, candidate, states[0])
 
     def _normalized(self, sums, gates_norm, candidate_norm):
         gates, candidate = sums[..., : 2 * self.units], sums[..., 2 * self.units :]

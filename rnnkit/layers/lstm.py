@@ -54,12 +54,6 @@ class LSTMCell(ExtendedCell, keras.layers.LSTMCell):
         2000; Khanzhina, "Recurrent neural networks" (deck); Huang, "Recurrent Neural Networks" (deck).
     """
 
-    def project(self, inputs, training=False):
-        inputs, mask = self.drop(inputs, training)
-        projected = ops.matmul(inputs, self.kernel)
-        projected = projected + self.bias if self.use_bias else projected
-        return projected if mask is None else (projected, mask)
-
     def step(self, projected, states, training=False):
         gates = self.gates(projected, states)
         return gates["h"], [gates["h"], gates["C"]]

@@ -54,7 +54,7 @@ class ROCell(RecurrentCell):
             size = getattr(R, "units", None) or _features(getattr(R, "output_shape", None))
         if size is None:
             raise ValueError("ROCell cannot see how many features R returns: pass state_size=.")
-        size = check_positive_integer(self, "state_size", size)
+        size = check_positive_integer(type(self).__name__, "state_size", size)
         self.state_size = [size]
         self.output_size = size if O is None else _features(O.compute_output_shape((None, size)))
 

@@ -13,7 +13,7 @@ class _WordVectors(keras.layers.Layer):
     def __init__(self, vocabulary_size, dimensions, vectors_initializer=None, context_initializer="zeros", **kwargs):
         super().__init__(**kwargs)
         for name, value in (("vocabulary_size", vocabulary_size), ("dimensions", dimensions)):
-            check_positive_integer(self, name, value)
+            check_positive_integer(type(self).__name__, name, value)
         if vectors_initializer is None:
             vectors_initializer = initializers.RandomUniform(-0.5 / dimensions, 0.5 / dimensions)
         self.vocabulary_size = vocabulary_size

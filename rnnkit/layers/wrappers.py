@@ -169,7 +169,7 @@ class ZoneoutCell(WrapperCell):
             raise ValueError(
                 f"ZoneoutCell expected a rate for each of {len(self.state_size)} states, received {rate!r}."
             )
-        self.rates = [check_rate(self, "rate", value) for value in rates]
+        self.rates = [check_rate(type(self).__name__, "rate", value) for value in rates]
         self.rate = rate
         self.seed = seed
         self.seed_generator = random.SeedGenerator(seed)

@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from rnnkit.plotting.diagrams import _arrow, _box, _frame
+from rnnkit.plotting.boxes import arrow, box, frame
 from rnnkit.plotting.style import GREEN, ORANGE, PURPLE, SKY
 
 
@@ -26,17 +26,17 @@ def draw_bidirectional(inputs, outputs, axes=None):
     axes = axes or plt.gca()
     for step, (read, said) in enumerate(zip(inputs, outputs, strict=True)):
         x = 2.4 * step
-        _box(axes, x, 0, read, SKY)
-        _box(axes, x - 0.5, 1.6, rf"$\overrightarrow{{h}}_{{{step + 1}}}$", ORANGE)
-        _box(axes, x + 0.5, 3.0, rf"$\overleftarrow{{h}}_{{{step + 1}}}$", PURPLE)
-        _box(axes, x, 4.6, said, GREEN)
-        _arrow(axes, (x - 0.2, 0.4), (x - 0.5, 1.2))
-        _arrow(axes, (x + 0.2, 0.4), (x + 0.5, 2.6))
-        _arrow(axes, (x - 0.5, 2.0), (x - 0.2, 4.2))
-        _arrow(axes, (x + 0.5, 3.4), (x + 0.2, 4.2))
+        box(axes, x, 0, read, SKY)
+        box(axes, x - 0.5, 1.6, rf"$\overrightarrow{{h}}_{{{step + 1}}}$", ORANGE)
+        box(axes, x + 0.5, 3.0, rf"$\overleftarrow{{h}}_{{{step + 1}}}$", PURPLE)
+        box(axes, x, 4.6, said, GREEN)
+        arrow(axes, (x - 0.2, 0.4), (x - 0.5, 1.2))
+        arrow(axes, (x + 0.2, 0.4), (x + 0.5, 2.6))
+        arrow(axes, (x - 0.5, 2.0), (x - 0.2, 4.2))
+        arrow(axes, (x + 0.5, 3.4), (x + 0.2, 4.2))
         if step:
-            _arrow(axes, (x - 2.5, 1.6), (x - 0.9, 1.6))
-            _arrow(axes, (x + 0.1, 3.0), (x - 1.5, 3.0))
-    _frame(axes, 2.4 * (len(inputs) - 1) + 1.1, 5.2)
+            arrow(axes, (x - 2.5, 1.6), (x - 0.9, 1.6))
+            arrow(axes, (x + 0.1, 3.0), (x - 1.5, 3.0))
+    frame(axes, 2.4 * (len(inputs) - 1) + 1.1, 5.2)
     axes.set_xlim(left=-1.1)
     return axes

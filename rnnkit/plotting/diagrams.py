@@ -1,8 +1,8 @@
 """Networks as boxes and arrows."""
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from rnnkit.plotting.boxes import arrow, box, frame
 from rnnkit.plotting.style import GREEN, ORANGE, SKY
 
 
@@ -33,10 +33,10 @@ def draw_unrolled(inputs, outputs=None, states=None, axes=None):
         x = 1.8 * column + 1.2 * (column > 0)  # room for the loop and h_0
         _draw_step(axes, x, names)
         if column:
-            _arrow(axes, (x - 1.4, 1.5), (x - 0.4, 1.5))
-    _arrow(axes, (0.4, 1.7), (0.4, 1.3), bend=-2.2)
+            arrow(axes, (x - 1.4, 1.5), (x - 0.4, 1.5))
+    arrow(axes, (0.4, 1.7), (0.4, 1.3), bend=-2.2)
     axes.text(1.5, 1.5, "$h_0$", ha="right", va="center")
-    _frame(axes, 1.8 * steps + 1.8, 3.6 if outputs else 2.1)
+    frame(axes, 1.8 * steps + 1.8, 3.6 if outputs else 2.1)
     return axes
 
 
@@ -71,10 +71,10 @@ def draw_patterns(axes=None):
             x = left + 1.2 * step
             _draw_step(axes, x, (has_input == "1" and "x", "h", has_output == "1" and "y"))
             if step:
-                _arrow(axes, (x - 0.8, 1.5), (x - 0.4, 1.5))
+                arrow(axes, (x - 0.8, 1.5), (x - 0.4, 1.5))
         axes.text(left + 0.6 * (len(inputs) - 1), 3.8, name, ha="center", va="bottom", fontsize=9)
         left += 1.2 * len(inputs) + 1.3
-    _frame(axes, left - 1.8, 5.0)
+    frame(axes, left - 1.8, 5.0)
     return axes
 
 
@@ -82,37 +82,7 @@ def _draw_step(axes, x, names):
     """One column of an unrolled network: input, state and output, each only where it has a name."""
     for level, name in enumerate(names):
         if name:
-            _box(axes, x, 1.5 * level, name, (SKY, ORANGE, GREEN)[level])
+            box(axes, x, 1.5 * level, name, (SKY, ORANGE, GREEN)[level])
     for level in (1, 2):
         if names[level] and names[level - 1]:
-            _arrow(axes, (x, 1.5 * level - 1.1), (x, 1.5 * level - 0.4))
-
-
-def _frame(axes, right, top):
-    axes.set_xlim(-0.6, right)
-    axes.set_ylim(-0.6, top)
-    axes.set_aspect("equal")
-    axes.axis("off")
-
-
-def _box(axes, x, y, text, colour, size=0.8):
-    axes.add_patch(
-        FancyBboxPatch(
-            (x - size / 2, y - size / 2),
-            size,
-            size,
-            boxstyle="round,pad=0,rounding_size=0.1",
-            fc=colour,
-            ec="black",
-            alpha=0.35,
-        )
-    )
-    axes.text(x, y, text, ha="center", va="center", fontsize=11)
-
-
-def _arrow(axes, start, end, bend=0.0):
-    axes.add_patch(
-        FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=10, connectionstyle=f"arc3,rad={bend}", color="black"
-        )
-    )
+            arrow(axes, (x, 1.5 * level - 1.1), (x, 1.5 * level - 0.4))

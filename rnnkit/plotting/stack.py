@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from rnnkit.plotting.diagrams import _arrow, _box, _frame
+from rnnkit.plotting.boxes import arrow, box, frame
 from rnnkit.plotting.style import GREEN, ORANGE, SKY
 
 
@@ -30,15 +30,15 @@ def draw_stack(depth, steps, residual=False, axes=None):
         names = [f"x_{{{step + 1}}}", *(f"h_{{{step + 1}}}^{{({layer + 1})}}" for layer in range(depth))]
         for level, name in enumerate([*names, f"y_{{{step + 1}}}"]):
             colour = SKY if level == 0 else GREEN if level > depth else ORANGE
-            _box(axes, x, 1.7 * level, f"${name}$", colour)
+            box(axes, x, 1.7 * level, f"${name}$", colour)
             if level:
-                _arrow(axes, (x, 1.7 * level - 1.3), (x, 1.7 * level - 0.4))
+                arrow(axes, (x, 1.7 * level - 1.3), (x, 1.7 * level - 0.4))
             if step and 0 < level <= depth:
-                _arrow(axes, (x - 1.5, 1.7 * level), (x - 0.4, 1.7 * level))
+                arrow(axes, (x - 1.5, 1.7 * level), (x - 0.4, 1.7 * level))
             if residual and 1 < level <= depth:
                 plus = 1.7 * level + 0.75
-                _arrow(axes, (x, plus - 1.45), (x + 0.12, plus), bend=0.75)
+                arrow(axes, (x, plus - 1.45), (x + 0.12, plus), bend=0.75)
                 axes.add_patch(plt.Circle((x, plus), 0.16, fc="white", ec="black", zorder=3))
                 axes.text(x, plus, "+", ha="center", va="center_baseline", fontsize=10, zorder=4)
-    _frame(axes, 1.9 * (steps - 1) + (1.3 if residual else 0.6), 1.7 * (depth + 1) + 0.6)
+    frame(axes, 1.9 * (steps - 1) + (1.3 if residual else 0.6), 1.7 * (depth + 1) + 0.6)
     return axes
