@@ -45,7 +45,7 @@ create() {  # an empty environment with the first Python whose version is among 
 pip_install() { "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
 
 install() {
-    if have_uv; then uv pip install --quiet --python "$folder/bin/python" "$@"; else pip_install "$@"; fi
+    if have_uv; then uv pip install --quiet --compile-bytecode --python "$folder/bin/python" "$@"; else pip_install "$@"; fi
 }
 
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && "$folder/bin/python" -c "" 2>/dev/null; then
