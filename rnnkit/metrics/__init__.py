@@ -1,0 +1,24 @@
+"""How good predictions are, one measure a file.
+
+| measure | of | what it is |
+|---|---|---|
+| `Perplexity`, `MaskedAccuracy` | next tokens | Keras metrics: every token counts the same, padding never |
+| `alignment_error_rate`, `hard_links` | attention | which words it joins, against the true alignment |
+| `error_rate`, `sequence_error_rate` | decoded sequences | insertions, deletions, substitutions of tokens |
+| `closest_references` | decoded sequences | the reference to compare with, where several are right |
+"""
+
+from rnnkit.metrics.alignment import alignment_error_rate, hard_links
+from rnnkit.metrics.error_rate import closest_references, error_rate, sequence_error_rate
+from rnnkit.metrics.masked_accuracy import MaskedAccuracy
+from rnnkit.metrics.perplexity import Perplexity
+
+__all__ = [
+    "MaskedAccuracy",
+    "Perplexity",
+    "alignment_error_rate",
+    "closest_references",
+    "error_rate",
+    "hard_links",
+    "sequence_error_rate",
+]

@@ -1,0 +1,47 @@
+"""How often the likeliest token is the right one."""
+
+import keras
+from keras import ops
+
+from rnnkit.metrics.token_mean import TokenMean
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class MaskedAccuracy(TokenMean):
+    """The share of tokens that are predicted right, of all tokens that count.
+
+    It differs from `keras.metrics.SparseCategoricalAccuracy` in two things: padding never counts when `ignore_class`
+    names it, and every token counts the same, in a long batch as in a short one (Keras averages over time first).
+
+    Pass it to `compile` in `weighted_metrics`, not in `metrics`: only there Keras hands on the `sample_weight`. A mask
+    that the model itself carries (from `Embedding(mask_zero=True)`) counts in both.
+
+    Args:
+        ignore_class: a target that never counts, such as the id of the padding. None if there is none.
+        name, dtype: as in every Keras metric; float32 if `dtype` is left out.
+
+    Call arguments:
+        y_true: ids of tokens, `(batch, time)`.
+        y_pred: logits or probabilities, `(batch, time, vocabulary)`; the largest one is the prediction.
+        sample_weight: weights or a mask, `(batch, time)`, or `(batch,)` for whole sequences.
+
+    Returns:
+        A float32 scalar from 0 to 1; 0 as long as no token has counted.
+
+    Raises:
+        ValueError: targets, predictions or weights have other shapes than these.
+
+    Example:
+
+    >>> accuracy = MaskedAccuracy(ignore_class=0)
+    >>> accuracy.update_state(y_true=[[1, 2, 0]], y_pred=[[[0.0, 3.0, 1.0], [0.0, 3.0, 1.0], [9.0, 0.0, 0.0]]])
+    >>> print(f"{float(accuracy.result()):.3f}")
+    0.500
+    """
+
+    def __init__(self, ignore_class=None, name="masked_accuracy", dtype=None):
+        super().__init__(ignore_class=ignore_class, name=name, dtype=dtype)
+        self._direction = "up"  # for callbacks with mode="auto", such as EarlyStopping
+
+    def token_values(self, y_true, y_pred):
+        return ops.cast(ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), y_true), "float32")
