@@ -1,5 +1,6 @@
 """The course's pictures: one palette, one style, the plots that several lessons draw. One kind of plot a file."""
 
+from rnnkit.plotting.alignment import plot_alignment
 from rnnkit.plotting.bidirectional import draw_bidirectional
 from rnnkit.plotting.conveyor_belt import conveyor_belt
 from rnnkit.plotting.diagrams import draw_patterns, draw_unrolled
@@ -46,6 +47,7 @@ __all__ = [
     "gradient_flow",
     "heat_map",
     "labelled_points",
+    "plot_alignment",
     "show",
     "style",
 ]
