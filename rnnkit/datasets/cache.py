@@ -43,6 +43,7 @@ SIMLEX999 = DataFile("simlex999.txt", "d5e0501971478a511430ee880bd0121e94ac701ba
 ANALOGIES = DataFile("questions-words.txt", "8c29b3332afc46f3fb8be04cb5297bf96f39aa7131272dff57869b4485b22a36")
 CO2 = DataFile("co2.csv", "16695fa2786e53414e5a6b54767a3fdf5de99cfbc68617f69d1362d92776a92f")
 SUNSPOTS = DataFile("sunspots.csv", "f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b")
+CMUDICT = DataFile("cmudict.dict", "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22")
 
 
 def cached(file):

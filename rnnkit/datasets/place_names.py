@@ -1,10 +1,10 @@
 """Names of places with their countries: short words that sound like somewhere."""
 
-import hashlib
 import unicodedata
 from typing import NamedTuple
 
 from rnnkit.datasets.cache import require
+from rnnkit.datasets.split import share
 
 _COUNTRIES = ("BR", "CN", "DE", "FR", "GB", "IT", "JP", "PL", "RU", "TR")
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz '-")
@@ -77,10 +77,10 @@ def place_names(countries=_COUNTRIES, max_length=24):
     places = [(name, country) for name, country in places if len(name) <= max_length and _ALPHABET.issuperset(name)]
     if not places:
         raise ValueError(f"No name has at most max_length={max_length} characters. Raise it.")
-    places.sort(key=lambda place: (_share(place[0]), place[1]))
+    places.sort(key=lambda place: (share(place[0]), place[1]))
 
     def part(low, high):
-        chosen = [(name, country) for name, country in places if low <= _share(name) < high]
+        chosen = [(name, country) for name, country in places if low <= share(name) < high]
         return Places([name for name, _ in chosen], [country for _, country in chosen])
 
     return PlaceNames(train=part(0.0, 0.8), validation=part(0.8, 0.9), test=part(0.9, 1.0))
@@ -89,8 +89,3 @@ def place_names(countries=_COUNTRIES, max_length=24):
 def _plain(name):
     decomposed = unicodedata.normalize("NFKD", name.lower().translate(_LETTERS))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
-
-
-def _share(name):
-    """A number in [0, 1) that is fixed for the name and even over names."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) / 2**48

