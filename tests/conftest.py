@@ -20,7 +20,7 @@ def seeded():
     keras.utils.set_random_seed(1)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def programs_are_dropped():
     """One process may map only so many programs (Linux: vm.max_map_count), and JAX keeps each one."""
     yield
