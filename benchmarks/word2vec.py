@@ -10,23 +10,19 @@ training adds to the peak of a fresh process that has already loaded both librar
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import gensim
 import numpy as np
 from gensim.models import Word2Vec as GensimWord2Vec
+from harness import ratio, write_results
 
 from rnnkit.datasets import analogies, wikipedia, word_similarity
 from rnnkit.word2vec import Word2Vec
 
-RESULTS = Path(__file__).parent / "results" / "word2vec.json"
 ROWS = {  # name: architecture, gensim's first learning rate
     "skip-gram": ("skip_gram", 0.025),
     "CBOW": ("cbow", 0.025),
@@ -47,10 +43,10 @@ def main():
     results = {name: measure(name, documents, arguments) for name in ROWS}
     memory = {library: memory_in_a_process_of_its_own(library) for library in ("gensim", "rnnkit")}
     report(results, memory)
-    RESULTS.parent.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine(), "seeds": arguments.seeds, "epochs": arguments.epochs,
-                       "results": results, "megabytes_added_by_training": memory}, indent=1)  # fmt: skip
-    RESULTS.write_text(text + "\n", encoding="utf-8")
+    write_results(
+        "word2vec", ["numpy", "gensim"], seeds=arguments.seeds, epochs=arguments.epochs, results=results,
+        megabytes_added_by_training=memory,
+    )  # fmt: skip
 
 
 def train_rnnkit(documents, seed, epochs, architecture, _):
@@ -116,34 +112,16 @@ def report(results, memory):
     for name, runs in results.items():
         speeds = {library: [run["words_per_second"] for run in runs[library]] for library in runs}
         medians = {library: statistics.median(values) for library, values in speeds.items()}
-        ratios = [mine / theirs for mine, theirs in zip(speeds["rnnkit"], speeds["gensim"], strict=True)]
-        ratio = f"{medians['rnnkit'] / medians['gensim']:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        compared = ratio(speeds["rnnkit"], speeds["gensim"])
+        text = "{:.2f} ({:.2f} to {:.2f})".format(compared["ratio"], *compared["spread"])
         scores = [
             "  ".join(f"{np.mean([run[score] for run in runs[library]]):.3f}" for library in ("gensim", "rnnkit"))
             for score in ("wordsim353_rho", "analogies")
         ]
-        speed = f"{medians['gensim']:12,.0f}{medians['rnnkit']:12,.0f}{ratio:>26}"
+        speed = f"{medians['gensim']:12,.0f}{medians['rnnkit']:12,.0f}{text:>26}"
         print(f"{name:22}{speed}{scores[0]:>16}{scores[1]:>18}")
     if memory["gensim"] is not None:
         print(f"memory added by training: gensim {memory['gensim']:.0f} MB, rnnkit {memory['rnnkit']:.0f} MB")
-
-
-def machine():
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "gensim": gensim.__version__,
-    }
-
-
-def processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

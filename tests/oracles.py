@@ -147,6 +147,79 @@ def zoneout(step, rates, readout=lambda weights, states: states[0]):
     return zoneout_step
 
 
+def dot_score(weights, query, position, coverage=0.0):
+    """Luong et al., equation 8: h_t . hbar_s; `coverage` is added to what the memory shows."""
+    return query @ (position + coverage)
+
+
+def general_score(weights, query, position, coverage=0.0):
+    """h_t . W_a hbar_s"""
+    (W_a,) = weights
+    return query @ (W_a.T @ position + coverage)
+
+
+def concat_score(weights, query, position, coverage=0.0):
+    """v_a . tanh(W_a [h_t; hbar_s])"""
+    W_a, v_a = weights
+    return v_a @ np.tanh(W_a.T @ np.concatenate([query, position]) + coverage)
+
+
+def additive_score(weights, query, position, coverage=0.0):
+    """Bahdanau et al., appendix A.1.2: v_a . tanh(W_q h_t + W_v hbar_s); See et al., equation 11 with coverage."""
+    W_q, W_v, v_a = weights
+    return v_a @ np.tanh(W_q.T @ query + W_v.T @ position + coverage)
+
+
+def masked_softmax(scores, counts):
+    """Softmax over the scores that count; zeros elsewhere, and everywhere if none counts."""
+    weights = np.zeros(len(scores))
+    if counts.any():
+        exponentials = np.exp(scores[counts] - scores[counts].max())
+        weights[counts] = exponentials / exponentials.sum()
+    return weights
+
+
+def attend(score, weights, query, memory, counts, coverage=None):
+    """alpha_ts, c_t and a_t of one query; `counts` says for each position of the memory whether it may be looked at."""
+    *weights, W_c = weights
+    coverage = np.zeros(len(memory)) if coverage is None else coverage
+    scores = np.array([score(weights, query, *seen) for seen in zip(memory, coverage, strict=True)])
+    alignment = masked_softmax(scores, counts)
+    context = sum(weight * position for weight, position in zip(alignment, memory, strict=True))
+    return alignment, context, np.tanh(W_c.T @ np.concatenate([context, query]))
+
+
+def attention_cell(step, weights_of_step, score, input_feeding=False, coverage=False, look=None):
+    """Luong et al., section 3.3, and See et al., section 2.3, around a step.
+
+    Args:
+        step, weights_of_step: the cell inside, and how many weights it has.
+        score: of the attention.
+        input_feeding, coverage: as of the layer.
+        look: which of alpha_ts, c_t and a_t (0, 1, 2) to put out instead of a_t.
+
+    Returns:
+        A step; its weights are w_c (with coverage), those of the cell inside, those of the attention; its states those
+        of the cell inside, a_{t-1} (with input feeding), the sum of alpha (with coverage), the memory and its mask.
+    """
+
+    def attention_cell_step(weights, x, states):
+        *states, memory, mask = states
+        w_c, *weights = weights if coverage else (None, *weights)
+        seen = states.pop() if coverage else None
+        if input_feeding:
+            x = np.concatenate([x, states.pop()])
+        h, states = step(weights[:weights_of_step], x, states)
+        attended = attend(
+            score, weights[weights_of_step:], h, memory, mask > 0, np.outer(seen, w_c) if coverage else None
+        )
+        alignment, _, a = attended
+        states = [*states, *([a] if input_feeding else []), *([seen + alignment] if coverage else []), memory, mask]
+        return attended[2 if look is None else look], states
+
+    return attention_cell_step
+
+
 def sigmoid(a):
     return 1 / (1 + np.exp(-a))
 

@@ -1,7 +1,8 @@
-"""What differs between TensorFlow, JAX and PyTorch: three functions, each backend's in a file of its own.
+"""What differs between TensorFlow, JAX and PyTorch: four functions, each backend's in a file of its own.
 
-`scan(step, carry, sequences, output)` runs a step over time, `gradient(function, tensors)` differentiates, and
-`is_concrete(tensor)` says whether a tensor's numbers are known now. All else in rnnkit is written with `keras.ops`.
+`scan(step, carry, sequences, output)` runs a step over time, `gradient(function, tensors)` differentiates,
+`compiled(function, variables)` makes one program of a function, and `is_concrete(tensor)` says whether a tensor's
+numbers are known now. All else in rnnkit is written with `keras.ops`.
 """
 
 import importlib
@@ -10,6 +11,7 @@ import keras
 
 _backend = importlib.import_module(f"rnnkit.backend.{keras.backend.backend()}")
 
+compiled = _backend.compiled
 gradient = _backend.gradient
 is_concrete = _backend.is_concrete
 scan = _backend.scan

@@ -1,6 +1,7 @@
 """JAX's part of `rnnkit.backend`."""
 
 import jax
+import keras
 
 
 def scan(step, carry, sequences, output):
@@ -19,3 +20,14 @@ def gradient(function, tensors):
 
 def is_concrete(tensor):
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tensor))
+
+
+def compiled(function, variables):
+    """`function` of tensors, which reads `variables`, as one XLA program."""
+
+    @jax.jit
+    def run(values, arguments):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return function(*arguments)
+
+    return lambda *arguments: run([variable.value for variable in variables], arguments)

@@ -36,3 +36,8 @@ def is_concrete(tensor):
     return tf.executing_eagerly() and all(
         isinstance(t, tf.Tensor) and hasattr(t, "numpy") for t in tree.flatten(tensor)
     )
+
+
+def compiled(function, variables):
+    """`function` of tensors, which reads `variables`, as one graph."""
+    return tf.function(function, autograph=False, reduce_retracing=True)

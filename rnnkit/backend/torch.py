@@ -14,3 +14,8 @@ def gradient(function, tensors):
 
 def is_concrete(tensor):
     return all(leaf.device.type != "meta" for leaf in tree.flatten(tensor))
+
+
+def compiled(function, variables):
+    """`function` of tensors as it is, without what gradients need."""
+    return torch.no_grad()(function)

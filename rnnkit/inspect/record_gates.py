@@ -14,7 +14,7 @@ from rnnkit.layers.gru import GRUCell
 from rnnkit.layers.lstm import LSTMCell
 
 
-def record_gates(layer_or_model, inputs, mask=None, layer=None):
+def record_gates(layer_or_model, inputs, mask=None, layer=None, initial_state=None):
     """Records every gate of a recurrent layer at every time step, without training anything again.
 
     The layer runs as in inference (no dropout); nothing in it changes.
@@ -27,12 +27,14 @@ def record_gates(layer_or_model, inputs, mask=None, layer=None):
             its own.
         layer: the recurrent layer inside, or its name, where there are several. One direction of a `Bidirectional` is
             its `forward_layer` or `backward_layer`.
+        initial_state: list of states for a layer that does not begin with zeros, or has a memory.
 
     Returns:
         Dictionary of arrays `(batch, time, units)`, in the order of the input's time steps: `"i"`, `"f"`,
-        `"candidate"`, `"o"`, `"C"` and `"h"` of an LSTM; `"z"`, `"r"`, `"candidate"` and `"h"` of a GRU. At a masked
-        step the gates are NaN, as none was computed, and the states are what they were before. For a `Bidirectional`, a
-        dictionary with two of these, `"forward"` and `"backward"`.
+        `"candidate"`, `"o"`, `"C"` and `"h"` of an LSTM; `"z"`, `"r"`, `"candidate"` and `"h"` of a GRU; of an
+        `AttentionCell` `"alignment"` and `"context"`, beside those of the cell inside. At a masked step the gates are
+        NaN, as none was computed, and the states are what they were before. For a `Bidirectional`, a dictionary with
+        two of these, `"forward"` and `"backward"`.
 
     Raises:
         ValueError: there is no recurrent layer, or several; the layer is stateful, runs not at all or several times
@@ -50,7 +52,7 @@ def record_gates(layer_or_model, inputs, mask=None, layer=None):
         Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015.
     """
     return for_each_direction(
-        record("record_gates", layer_or_model, inputs, mask, layer), lambda run: run.in_time(run.gates)
+        record("record_gates", layer_or_model, inputs, mask, layer, initial_state), lambda run: run.in_time(run.gates)
     )
 
 
@@ -74,7 +76,7 @@ class Record(NamedTuple):
         return tree.map_structure(lambda array: array[:, ::-1] if self.backwards else array, arrays)
 
 
-def record(caller, layer_or_model, inputs, mask=None, layer=None):
+def record(caller, layer_or_model, inputs, mask=None, layer=None, initial_state=None):
     """A `Record`, or for a `Bidirectional` a dictionary of two."""
     found = recurrent_layer(caller, layer_or_model, layer)
     parts = {"layer": found}
@@ -83,7 +85,8 @@ def record(caller, layer_or_model, inputs, mask=None, layer=None):
     for part in parts.values():
         if getattr(part, "stateful", False):
             raise ValueError(f"Layer {part.name!r} is stateful: {caller} would change its states. Use stateful=False.")
-    given = {} if mask is None else {"mask": mask}
+    given = {"mask": mask, "initial_state": initial_state}
+    given = {name: value for name, value in given.items() if value is not None}
     if not found.built:
         layer_or_model(inputs, training=False, **given)
     runs = {name: [] for name in parts}
@@ -124,16 +127,17 @@ def _record(cell, sequences, states, mask, backwards):
         projected, mask = tree.map_structure(lambda x: ops.flip(x, axis=1), (projected, mask))
     projected, steps = tree.map_structure(lambda x: ops.swapaxes(x, 0, 1), (projected, mask[..., None]))
 
+    states, constants = cell.prepare(states)
+
     def step(states, inputs):
         projected, counts = inputs
-        gates = cell.gates(projected, states)
-        _, new_states = cell.step(projected, states, training=False)
-        pairs = zip(new_states, states, strict=True)
+        gates = cell.gates(projected, [*states, *constants])
+        _, new_states = cell.step(projected, [*states, *constants], training=False)
+        pairs = zip(new_states[: len(states)], states, strict=True)
         states = [ops.where(counts, ops.cast(new, old.dtype), old) for new, old in pairs]
         gates = {name: ops.where(counts, ops.cast(gate, "float32"), np.nan) for name, gate in gates.items()}
-        for name, state in zip(("h", "C"), states, strict=False):
-            gates[name] = ops.cast(state, "float32")
-        return states, gates
+        kept = dict(zip(("h", "C"), states, strict=False))  # what a masked step leaves as it is
+        return states, {name: ops.cast(kept.get(name, gate), "float32") for name, gate in gates.items()}
 
     _, like = step(states, tree.map_structure(lambda x: x[0], (projected, steps)))
     gates, _ = backend.scan(step, states, (projected, steps), like)

@@ -1,7 +1,11 @@
 """Keras layers: cells, the loop over time, and what stands around them. One concept a file."""
 
+from rnnkit.layers.attention import BahdanauAttention, LuongAttention
+from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.bidirectional import Bidirectional
+from rnnkit.layers.bridge import Bridge
 from rnnkit.layers.cell import RecurrentCell
+from rnnkit.layers.decoder import Decoder
 from rnnkit.layers.elman import Elman, ElmanCell
 from rnnkit.layers.gru import GRU, GRUCell
 from rnnkit.layers.initial_state import LearnedInitialState
@@ -18,7 +22,11 @@ __all__ = [
     "CBOW",
     "GRU",
     "LSTM",
+    "AttentionCell",
+    "BahdanauAttention",
     "Bidirectional",
+    "Bridge",
+    "Decoder",
     "Elman",
     "ElmanCell",
     "GRUCell",
@@ -28,6 +36,7 @@ __all__ = [
     "LayerNormLSTM",
     "LayerNormLSTMCell",
     "LearnedInitialState",
+    "LuongAttention",
     "PeepholeLSTM",
     "PeepholeLSTMCell",
     "ROCell",

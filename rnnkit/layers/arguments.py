@@ -15,3 +15,9 @@ def check_rate(owner, name, value):
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
         raise ValueError(f"{owner} expected {name} to be a number in [0, 1), received {value!r}.")
     return float(value)
+
+
+def agree(shape, expected):
+    """Whether two shapes can be the same where both are known."""
+    pairs = zip(shape, expected, strict=False)
+    return len(shape) == len(expected) and all(a is None or b is None or a == b for a, b in pairs)

@@ -73,6 +73,23 @@ class RecurrentCell(keras.layers.Layer):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement step(projected, states, training).")
 
+    def prepare(self, states):
+        """Divides the states before the loop: a list of those that a step changes, and a list of what it only reads.
+
+        The latter may hold what is computed from them alone. `step` then gets both lists as one, and returns as many.
+        """
+        return list(states), []
+
+    def loop(self):
+        """The part of `step` that has to run in a loop, because later steps need it.
+
+        Returns:
+            The function to run in the loop, with the arguments of `step`; the features of its output; and a function
+            that makes the outputs of the cell from those of the loop, all steps at once: `(batch, time, features)` and
+            the constants of `prepare` in, `(batch, time, output_size)` out. By default `step`, and None.
+        """
+        return self.step, self.output_size, None
+
     def readout(self, states):
         """O of the decks: y_t `(batch, output_size)` from the states at t. By default, the first state."""
         return states[0]
@@ -90,6 +107,11 @@ def project_inputs(cell, inputs, training):
     return cell.project(inputs, training=training) if isinstance(cell, RecurrentCell) else inputs
 
 
+def prepare(cell, states):
+    """`cell.prepare` for any cell: of a plain Keras cell, all states change."""
+    return cell.prepare(states) if isinstance(cell, RecurrentCell) else (list(states), [])
+
+
 def run_step(cell, projected, states, training):
     """`cell.step` for any cell: of a plain Keras cell, its `call`."""
     if isinstance(cell, RecurrentCell):
@@ -105,9 +127,25 @@ def cells_with_dropout(cell, features):
         yield from cells_with_dropout(inner, features)
         features = size_of_output(inner)
     if isinstance(getattr(cell, "cell", None), keras.layers.Layer):
-        yield from cells_with_dropout(cell.cell, features)
+        yield from cells_with_dropout(cell.cell, cell.reads(features) if hasattr(cell, "reads") else features)
     if hasattr(cell, "get_dropout_mask"):
         yield cell, features
+
+
+def refuse_dropout_each_step(owner, cell):
+    """For what projects its inputs inside of the loop, where nothing can be drawn."""
+    if any(getattr(inner, "dropout_each_step", False) for inner, _ in cells_with_dropout(cell, 0)):
+        raise ValueError(
+            f"{owner} knows the inputs only step by step, but dropout_each_step draws for all steps before the first: "
+            "use dropout with one mask for the sequence (dropout_each_step=False)."
+        )
+
+
+def loop_of(cell):
+    """`cell.loop` for any cell."""
+    if isinstance(cell, RecurrentCell):
+        return cell.loop()
+    return lambda *arguments: run_step(cell, *arguments), size_of_output(cell), None
 
 
 def size_of_output(cell):

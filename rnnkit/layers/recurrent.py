@@ -1,11 +1,14 @@
 """Runs any cell over time."""
 
+import inspect
+
 import keras
 from keras import ops, tree
 
 from rnnkit import backend
 from rnnkit.backend.unrolled import unrolled_scan
-from rnnkit.layers.cell import RecurrentCell, cells_with_dropout, project_inputs, run_step, size_of_output
+from rnnkit.layers.arguments import agree
+from rnnkit.layers.cell import RecurrentCell, cells_with_dropout, loop_of, prepare, project_inputs
 from rnnkit.layers.states import StateVariables, reset_rows
 
 
@@ -89,9 +92,20 @@ class Recurrent(keras.layers.RNN):
         self.supports_masking = True  # Keras 3.16 sets it to False
 
     def build(self, sequences_shape, initial_state_shape=None):
+        if initial_state_shape is not None and not self.cell.built:
+            batch, _, features = sequences_shape
+            if "states_shape" in inspect.signature(self.cell.build).parameters:
+                self.cell.build((batch, features), initial_state_shape)
+                self.cell.built = True
         super().build(sequences_shape)
         if self.stateful:
             self.state_variables = StateVariables(tree.flatten(self.states), name="states")
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+        shapes = super().compute_output_shape(sequences_shape)
+        if self.return_state and None in self.state_size:  # a memory, as it was given
+            return (shapes[0], *map(tuple, initial_state_shape))
+        return shapes
 
     def compute_mask(self, sequences, mask=None):
         mask = tree.flatten(mask)[0] if self.return_sequences else None
@@ -141,16 +155,18 @@ class Recurrent(keras.layers.RNN):
             )
         time_major = tree.map_structure(lambda x: ops.swapaxes(x, 0, 1), projected)
         scan = unrolled_scan if self.unroll else backend.scan
-        zeros = ops.zeros((ops.shape(sequences)[0], size_of_output(self.cell)), dtype=self.compute_dtype)
+        cell_step, size, outputs_of = loop_of(self.cell)
+        zeros = ops.zeros((ops.shape(sequences)[0], size), dtype=self.compute_dtype)
         initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
-        states = tree.flatten(initial_state)
+        all_states = tree.flatten(initial_state)
+        states, constants = prepare(self.cell, all_states)
 
         def step(states, projected):
-            nested = tree.pack_sequence_as(initial_state, states)
-            output, new_states = run_step(self.cell, projected, nested, training)
+            nested = [*states, *constants] if constants else tree.pack_sequence_as(initial_state, states)
+            output, new_states = cell_step(projected, nested, training)
             self._check_output(output, zeros)
-            new_states = [ops.cast(new, old.dtype) for new, old in zip(tree.flatten(new_states), states, strict=True)]
-            return new_states, ops.cast(output, zeros.dtype)
+            pairs = zip(tree.flatten(new_states)[: len(states)], states, strict=True)
+            return [ops.cast(new, old.dtype) for new, old in pairs], ops.cast(output, zeros.dtype)
 
         def masked_step(carry, inputs):
             projected, counts = inputs
@@ -164,12 +180,20 @@ class Recurrent(keras.layers.RNN):
         else:
             mask = ops.swapaxes(mask, 0, 1)[..., None]
             outputs, (_, *states) = scan(masked_step, [zeros, *states], (time_major, mask), zeros)
+        if outputs_of is not None:
+            outputs = outputs_of(ops.swapaxes(outputs, 0, 1), constants)
+            outputs = ops.cast(ops.swapaxes(outputs, 0, 1), self.compute_dtype)
+        if mask is not None:
+            if outputs_of is not None:  # before its first step that counts, a row has no output
+                started = ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
+                outputs = ops.where(started, outputs, ops.zeros_like(outputs))
             if self.zero_output_for_mask:
                 outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
         for cell, _ in dropping:
             cell.reset_dropout_mask()
             cell.reset_recurrent_dropout_mask()
-        return outputs[-1], ops.swapaxes(outputs, 0, 1), tree.pack_sequence_as(initial_state, states)
+        states = tree.pack_sequence_as(initial_state, [*states, *all_states[len(states) :]])
+        return outputs[-1], ops.swapaxes(outputs, 0, 1), states
 
     def _check(self, sequences, initial_state, mask):
         batch, time = sequences.shape[:2]
@@ -178,7 +202,7 @@ class Recurrent(keras.layers.RNN):
                 f"Layer {self.name!r} expected sequences (batch, time, features) with at least one time step, "
                 f"received shape {tuple(sequences.shape)}."
             )
-        if mask is not None and (len(mask.shape) != 2 or not _agree(mask.shape, (batch, time))):
+        if mask is not None and not agree(mask.shape, (batch, time)):
             raise ValueError(
                 f"Layer {self.name!r} expected a mask (batch, time) = {(batch, time)} for sequences of shape "
                 f"{tuple(sequences.shape)}, received shape {tuple(mask.shape)}."
@@ -191,7 +215,7 @@ class Recurrent(keras.layers.RNN):
                 f"Layer {self.name!r} expected {len(sizes)} initial state(s) of sizes {sizes}, received {len(states)}."
             )
         for index, (state, size) in enumerate(zip(states, sizes, strict=True)):
-            if len(state.shape) != 2 or not _agree(state.shape, (batch, size)):
+            if size is not None and not agree(state.shape, (batch, size)):
                 raise ValueError(
                     f"Layer {self.name!r} expected initial state {index} of shape {(batch, size)}, "
                     f"received {tuple(state.shape)}."
@@ -212,8 +236,3 @@ def _check_sizes(cell):
                 f"{type(cell).__name__} has no `{attribute}`: set state_size (list of integers) and output_size "
                 "(integer) in its constructor. Without them, shapes cannot be known before the first call."
             )
-
-
-def _agree(shape, expected):
-    """Whether two shapes can be the same where both are known."""
-    return all(a is None or b is None or a == b for a, b in zip(shape, expected, strict=True))

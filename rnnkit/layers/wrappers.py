@@ -18,6 +18,11 @@ class WrapperCell(RecurrentCell):
                 f"{type(self).__name__} expected a cell (LSTMCell, GRUCell, a RecurrentCell, ...), received {cell!r}. "
                 "A layer over a sequence has its cell as layer.cell."
             )
+        if None in tree.flatten(cell.state_size):
+            raise ValueError(
+                f"{type(self).__name__} cannot stand around a cell with a memory: put it inside, "
+                f"AttentionCell({type(self).__name__}(cell, ...), attention)."
+            )
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = cell.dtype_policy
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""Training on streams that are too long to be unrolled."""
+"""Truncated backpropagation through time: training on streams that are too long to be unrolled."""
 
 import keras
 import numpy as np

@@ -1,0 +1,48 @@
+"""What the benchmarks share: contenders that alternate, and a file of results."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from importlib import metadata
+from pathlib import Path
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+
+def alternate(contenders, rounds):
+    """Seconds of each of `rounds` calls of each contender (a dictionary of functions), one after the other in turn."""
+    seconds = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            begin = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begin)
+    return seconds
+
+
+def ratio(times, base):
+    """The ratio of medians, and the smallest and the largest ratio of one round."""
+    ratios = [a / b for a, b in zip(times, base, strict=True)]
+    return {"ratio": statistics.median(times) / statistics.median(base), "spread": [min(ratios), max(ratios)]}
+
+
+def write_results(name, packages, **results):
+    """Writes `results/<name>.json`, with the machine and the versions of `packages`."""
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({"machine": machine(packages), **results}, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def machine(packages):
+    about = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+    return {**about, **{package: metadata.version(package) for package in packages}}
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,243 @@
+"""A cell that looks at a memory in each step."""
+
+import keras
+from keras import ops
+
+from rnnkit.layers.arguments import agree
+from rnnkit.layers.attention import Attended, Attention
+from rnnkit.layers.cell import refuse_dropout_each_step
+from rnnkit.layers.wrappers import WrapperCell, ZoneoutCell
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class AttentionCell(WrapperCell):
+    """A cell that looks at a memory in each step: the cell runs, its output is the query, the output is a_t.
+
+        h_t = O(s_t) with s_t = R(s_{t-1}, x_t), or R(s_{t-1}, [x_t; a_{t-1}]) with input feeding
+        alpha_ts, c_t, a_t = attention(h_t, memory)
+
+    The memory and its mask travel as states: `initial_state` makes the whole list, and the layer around the cell takes
+    it. They stay what they are; `Recurrent` computes what depends on them alone, the attention's keys, once before the
+    loop.
+
+    `gates` has `"alignment"` and `"context"` beside the gates of the cell inside, so
+    `rnnkit.inspect.record_gates(layer, inputs, initial_state=...)` returns the alignments of every step;
+    `rnnkit.decoding` returns those of what it decodes.
+
+    Args:
+        cell: any cell: `LSTMCell`, `GRUCell`, `keras.layers.StackedRNNCells`, ...
+        attention: `LuongAttention` or `BahdanauAttention`.
+        input_feeding: whether the cell reads a_{t-1} beside x_t, so that it knows where it looked.
+        coverage: whether the attention knows how much it has looked at each position: the keys get (sum of alpha_ts
+            over the steps so far) times a learned vector, `coverage_vector`.
+        **kwargs: `name`, `dtype` (default: the cell's), `trainable`.
+
+    Call arguments:
+        inputs: x_t, tensor `(batch, input_features)`.
+        states: list, as `initial_state` makes it: the states of `cell`; with input feeding a_{t-1} `(batch, units)`;
+            with coverage the coverage `(batch, memory_time)`; the memory `(batch, memory_time, memory_features)` and
+            its mask `(batch, memory_time)`, one where there is something to look at and zero elsewhere.
+        training: whether this is a training run.
+
+    Returns:
+        a_t `(batch, attention.units)` and the list of new states.
+
+    Raises:
+        ValueError: `cell` is not a cell, `attention` not an attention layer; there is no memory among the states; with
+            input feeding, the cell draws for each step (`dropout_each_step`, `ZoneoutCell`).
+
+    Example:
+
+    >>> import numpy as np, rnnkit.layers
+    >>> cell = rnnkit.layers.AttentionCell(rnnkit.layers.GRUCell(8), rnnkit.layers.LuongAttention(6))
+    >>> decoder = rnnkit.layers.Recurrent(cell, return_sequences=True)
+    >>> memory = np.zeros((2, 7, 4), "float32")
+    >>> tuple(decoder(np.zeros((2, 5, 3), "float32"), initial_state=cell.initial_state(memory)).shape)
+    (2, 5, 6)
+
+    References:
+        Luong, Pham and Manning, "Effective approaches to attention-based neural machine translation", 2015 (input
+        feeding: section 3.3); See, Liu and Manning, "Get to the point", 2017 (coverage: section 2.3).
+    """
+
+    def __init__(self, cell, attention, input_feeding=False, coverage=False, **kwargs):
+        super().__init__(cell, **kwargs)
+        if not isinstance(attention, Attention):
+            raise ValueError(f"AttentionCell expected a LuongAttention or BahdanauAttention, received {attention!r}.")
+        if input_feeding:
+            refuse_draws_in_steps("AttentionCell(input_feeding=True)", cell)
+        self.attention = attention
+        self.input_feeding = bool(input_feeding)
+        self.coverage = bool(coverage)
+        self.inner_states = len(self.state_size)
+        self.query_size = self.output_size
+        self.state_size += [attention.units] * self.input_feeding + [None] * self.coverage + [None, None]
+        self.output_size = attention.units
+
+    def build(self, inputs_shape, states_shape=None):
+        batch, *_, features = inputs_shape
+        super().build((batch, self.reads(features)))
+        if not self.attention.built:
+            if states_shape is None:
+                raise ValueError(
+                    "AttentionCell cannot know how wide its memory is: use it in rnnkit's Recurrent or Decoder with an "
+                    "initial_state, or call attention.build(query_shape, value_shape) before."
+                )
+            self.attention.build((batch, None, self.query_size), tuple(states_shape[-2]))
+            self.attention.built = True
+        if self.coverage:
+            shape = (self.attention.key_features,)
+            self.coverage_vector = self.add_weight(shape, name="coverage_vector", initializer="zeros")
+
+    def initial_state(self, memory, mask=None, states=None):
+        """The states before the first step: those of the cell inside, and a memory that nothing was seen of yet.
+
+        Args:
+            memory: tensor `(batch, memory_time, memory_features)`.
+            mask: boolean tensor `(batch, memory_time)`, True where there is something to look at; if left out,
+                everywhere.
+            states: list of the states of the cell inside; zeros if left out.
+
+        Returns:
+            The list of states that `Recurrent`, `Decoder` and `rnnkit.decoding` take as `initial_state`.
+
+        Raises:
+            ValueError: the memory is not `(batch, memory_time, memory_features)` or empty, the mask does not fit it, or
+                there is another number of states.
+        """
+        if len(memory.shape) != 3:
+            raise ValueError(
+                f"AttentionCell expected a memory (batch, memory_time, memory_features), received shape "
+                f"{tuple(memory.shape)}: an encoder needs return_sequences=True."
+            )
+        if memory.shape[1] == 0:
+            raise ValueError("AttentionCell expected one position or more to look at, received an empty memory.")
+        if mask is not None and not agree(mask.shape, memory.shape[:2]):
+            raise ValueError(
+                f"AttentionCell expected a mask (batch, memory_time) = {tuple(memory.shape[:2])}, received shape "
+                f"{tuple(mask.shape)}."
+            )
+
+        def zeros(features):
+            return ops.repeat(ops.zeros_like(memory[:, 0, :1]), features, axis=-1)
+
+        sizes = self.state_size[: self.inner_states]
+        states = [zeros(size) for size in sizes] if states is None else list(states)
+        if len(states) != len(sizes):
+            raise ValueError(
+                f"AttentionCell expected {len(sizes)} states of {type(self.cell).__name__}, of sizes {sizes}, received "
+                f"{len(states)}."
+            )
+        if self.input_feeding:
+            states.append(zeros(self.attention.units))
+        nothing = ops.zeros_like(memory[:, :, 0])
+        mask = ops.ones_like(nothing) if mask is None else ops.cast(mask, nothing.dtype)
+        return [*states, *([nothing] * self.coverage), memory, mask]
+
+    def prepare(self, states):
+        *changing, memory, mask = states
+        if len(memory.shape) != 3 or not agree(mask.shape, memory.shape[:2]):
+            raise ValueError(
+                "AttentionCell expected a memory (batch, memory_time, memory_features) and its mask (batch, "
+                f"memory_time) as its last two states, received shapes {tuple(memory.shape)} and {tuple(mask.shape)}: "
+                "initial_state makes the list."
+            )
+        mask = ops.cast(mask, "bool")
+        memory = ops.where(mask[..., None], memory, ops.zeros_like(memory))
+        return changing, [memory, mask, self.attention.keys(memory)]
+
+    def project(self, inputs, training=False):
+        return inputs if self.input_feeding else super().project(inputs, training)
+
+    def step(self, projected, states, training=False):
+        attended, states = self.look(projected, states, training)
+        return attended.attention, states
+
+    def look(self, projected, states, training=False):
+        """`step` with all that the attention returns, without a time axis: an `Attended` and the list of new states."""
+        if len(states) == len(self.state_size):
+            changing, constants = self.prepare(states)
+            attended, new = self.look(projected, [*changing, *constants], training)
+            return attended, [*new[:-3], *states[-2:]]
+        inner, changing, (memory, mask, keys) = self._split(states)
+        query, inner = super().step(self._inner_projected(projected, changing, training), inner, training)
+        if self.coverage:
+            coverage = changing[-1]
+            keys = keys + coverage[..., None] * self.coverage_vector
+        attended = self.attention.look(query[:, None], memory, keys, mask)
+        attended = Attended(*(ops.squeeze(x, axis=1) for x in attended))
+        new = [attended.attention] * self.input_feeding
+        if self.coverage:
+            new.append(coverage + attended.alignment)
+        return attended, [*inner, *new, *states[-3:]]
+
+    def loop(self):
+        if self.input_feeding or self.coverage:
+            return super().loop()
+        return self._inner_step, self.query_size, self._look_at_all_steps  # no step needs to know where another looked
+
+    def gates(self, projected, states):
+        """All that one step computes: the gates of the cell inside, alignment and context."""
+        attended, _ = self.look(projected, states)
+        if len(states) == len(self.state_size):
+            states = [*states, None]  # not prepared
+        inner, changing, _ = self._split(states)
+        gates = super().gates(self._inner_projected(projected, changing, False), inner) if self._has_gates() else {}
+        return {**gates, "alignment": attended.alignment, "context": attended.context}
+
+    def reads(self, features):
+        """How many features the cell inside reads."""
+        return features + self.attention.units * self.input_feeding
+
+    def get_initial_state(self, batch_size=None):
+        raise ValueError(
+            "AttentionCell has nothing to look at: give the layer initial_state=cell.initial_state(memory, mask)."
+        )
+
+    def get_config(self):
+        own = {"input_feeding": self.input_feeding, "coverage": self.coverage}
+        return {**super().get_config(), "attention": keras.saving.serialize_keras_object(self.attention), **own}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        attention = keras.saving.deserialize_keras_object(config["attention"], custom_objects=custom_objects)
+        return super().from_config({**config, "attention": attention}, custom_objects)
+
+    def _inner_step(self, projected, states, training=False):
+        return super().step(projected, states[: self.inner_states], training)
+
+    def _look_at_all_steps(self, queries, constants):
+        memory, mask, keys = constants
+        return self.attention.look(queries, memory, keys, mask).attention
+
+    def _split(self, states):
+        """States of the cell inside, what else changes, and what does not."""
+        return states[: self.inner_states], states[self.inner_states : -3], states[-3:]
+
+    def _inner_projected(self, projected, changing, training):
+        if not self.input_feeding:
+            return projected
+        return super().project(ops.concatenate([projected, changing[0]], axis=-1), training)
+
+    def _has_gates(self):
+        inner = self.cell
+        while isinstance(inner, WrapperCell):
+            inner = inner.cell
+        return hasattr(inner, "gates")
+
+
+def refuse_draws_in_steps(owner, cell):
+    """For what projects its inputs inside of the loop, where nothing can be drawn."""
+    refuse_dropout_each_step(owner, cell)
+    if any(isinstance(inner, ZoneoutCell) for inner in _cells_inside(cell)):
+        raise ValueError(
+            f"{owner} knows the inputs only step by step, but ZoneoutCell draws for all steps before the first: use "
+            "recurrent_dropout of the cell."
+        )
+
+
+def _cells_inside(cell):
+    yield cell
+    for inner in [*getattr(cell, "cells", []), getattr(cell, "cell", None)]:
+        if isinstance(inner, keras.layers.Layer):
+            yield from _cells_inside(inner)

@@ -1,0 +1,59 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from rnnkit import layers
+from rnnkit.training import ScheduledSampling, inverse_sigmoid_decay
+
+
+def decoder(scheduled_sampling=True):
+    parts = keras.layers.Embedding(6, 3), layers.GRUCell(4), keras.layers.Dense(6)
+    return layers.Decoder(*parts, scheduled_sampling=scheduled_sampling, seed=1)
+
+
+def fitted(schedule):
+    """The sampling rate after each of 6 batches, in two calls of `fit` with one callback."""
+    a_decoder, rates = decoder(), []
+    model = keras.Sequential([keras.Input((4,), dtype="int32"), a_decoder])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    seen = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: rates.append(float(keras.ops.convert_to_numpy(a_decoder.sampling_rate)))
+    )
+    tokens, callback = np.ones((6, 4), "int32"), ScheduledSampling(a_decoder, schedule)
+    for _ in range(2):
+        model.fit(tokens, tokens, batch_size=2, verbose=0, shuffle=False, callbacks=[callback, seen])
+    return rates
+
+
+def test_the_rate_follows_the_schedule_over_several_calls_of_fit():
+    np.testing.assert_allclose(fitted(lambda batches: 1 - batches / 10), [0, 0.1, 0.2, 0.3, 0.4, 0.5], atol=1e-6)
+
+
+def test_schedules_of_keras_work():
+    linear = keras.optimizers.schedules.PolynomialDecay(1.0, decay_steps=4, end_learning_rate=0.2)
+    np.testing.assert_allclose(fitted(linear), [0, 0.2, 0.4, 0.6, 0.8, 0.8], atol=1e-6)
+
+
+def test_inverse_sigmoid_decay_is_the_equation():
+    schedule = inverse_sigmoid_decay(20)
+    for batches in (0, 1, 50, 100):
+        assert schedule(batches) == pytest.approx(20 / (20 + math.e ** (batches / 20)))
+    assert schedule(20 * math.log(20)) == pytest.approx(0.5)
+    assert schedule(10**9) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("k", [1, 0, -3, math.inf, math.nan, "5", True])
+def test_k_must_be_above_one(k):
+    with pytest.raises(ValueError, match="k to be a number above 1, received"):
+        inverse_sigmoid_decay(k)
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"expected a rnnkit.layers.Decoder\(..., scheduled_sampling=True\)"):
+        ScheduledSampling(decoder(scheduled_sampling=False), lambda batches: 1.0)
+    with pytest.raises(ValueError, match="schedule to be a function"):
+        ScheduledSampling(decoder(), 0.5)
+    with pytest.raises(ValueError, match="to return a probability, received 1.5 for batch 0"):
+        fitted(lambda batches: 1.5)
