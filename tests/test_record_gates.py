@@ -141,6 +141,8 @@ def test_a_layer_without_gates_and_a_stateful_one():
 @pytest.mark.parametrize("name", ["LSTM", "LayerNormLSTM", "keras LSTM", "LayerNormGRU", "keras GRU, reset before"])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
 def test_in_half_precision(name, policy):
+    if policy == "float16" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no orthogonal matrices in float16, which the recurrent weights start as")
     layer, x = LAYERS[name](return_sequences=True, dtype=policy), layer_checks.sequences()
     filled(layer)
     gates = record_gates(layer, x)

@@ -13,22 +13,55 @@ def decoder(scheduled_sampling=True):
     return layers.Decoder(*parts, scheduled_sampling=scheduled_sampling, seed=1)
 
 
-def fitted(schedule):
+class Watch(keras.callbacks.Callback):
+    """Keeps the sampling rate that each batch was trained with."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder, self.rates = decoder, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        (rate,) = [v for v in self.model.variables if v is self.decoder.sampling_rate]
+        self.rates.append(float(keras.ops.convert_to_numpy(rate)))
+
+
+def fitted(schedule, a_decoder=None, model=None):
     """The sampling rate after each of 6 batches, in two calls of `fit` with one callback."""
-    a_decoder, rates = decoder(), []
-    model = keras.Sequential([keras.Input((4,), dtype="int32"), a_decoder])
+    a_decoder = a_decoder or decoder()
+    model = model or keras.Sequential([keras.Input((4,), dtype="int32"), a_decoder])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    seen = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: rates.append(float(keras.ops.convert_to_numpy(a_decoder.sampling_rate)))
-    )
-    tokens, callback = np.ones((6, 4), "int32"), ScheduledSampling(a_decoder, schedule)
+    tokens, callback, watch = np.ones((6, 4), "int32"), ScheduledSampling(a_decoder, schedule), Watch(a_decoder)
     for _ in range(2):
-        model.fit(tokens, tokens, batch_size=2, verbose=0, shuffle=False, callbacks=[callback, seen])
-    return rates
+        model.fit(tokens, tokens, batch_size=2, verbose=0, shuffle=False, callbacks=[callback, watch])
+    return watch.rates
 
 
 def test_the_rate_follows_the_schedule_over_several_calls_of_fit():
     np.testing.assert_allclose(fitted(lambda batches: 1 - batches / 10), [0, 0.1, 0.2, 0.3, 0.4, 0.5], atol=1e-6)
+
+
+def test_training_takes_the_rate_of_each_batch():
+    """A schedule that begins with one batch of teacher forcing trains, from the second batch on, as one without it."""
+
+    def trained(schedule):
+        a_decoder = decoder()
+        model = keras.Sequential([keras.Input((8,), dtype="int32"), a_decoder])
+        model.compile(keras.optimizers.SGD(1.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        rng = np.random.default_rng(0)
+        a_decoder.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in a_decoder.get_weights()])
+        tokens = rng.integers(1, 6, (40, 8))
+        model.fit(
+            tokens[:, :8],
+            np.roll(tokens, -1, axis=1),
+            batch_size=4,
+            verbose=0,
+            shuffle=False,
+            callbacks=[ScheduledSampling(a_decoder, schedule)],
+        )
+        return np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)) for v in a_decoder.trainable_variables])
+
+    forced, sampled = trained(lambda batches: 1.0), trained(lambda batches: float(batches == 0))
+    assert np.abs(forced - sampled).max() > 1e-3
 
 
 def test_schedules_of_keras_work():
@@ -57,3 +90,5 @@ def test_wrong_arguments_are_refused():
         ScheduledSampling(decoder(), 0.5)
     with pytest.raises(ValueError, match="to return a probability, received 1.5 for batch 0"):
         fitted(lambda batches: 1.5)
+    with pytest.raises(ValueError, match="to be part of the model"):
+        fitted(lambda batches: 1.0, model=keras.Sequential([keras.layers.Embedding(6, 6)]))

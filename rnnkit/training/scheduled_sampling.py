@@ -21,7 +21,8 @@ class ScheduledSampling(keras.callbacks.Callback):
             of `keras.optimizers.schedules` (from 1 down), or your own.
 
     Raises:
-        ValueError: the decoder has no scheduled sampling; the schedule returns no probability.
+        ValueError: the decoder has no scheduled sampling, or is not in the model that trains; the schedule returns no
+            probability.
 
     Example:
 
@@ -49,6 +50,9 @@ class ScheduledSampling(keras.callbacks.Callback):
         self.decoder, self.schedule, self.batches = decoder, schedule, 0
 
     def on_train_batch_begin(self, batch, logs=None):
+        # On JAX, variables are out of reach while a model trains, until a callback asks for `self.model`.
+        if all(variable is not self.decoder.sampling_rate for variable in self.model.variables):
+            raise ValueError(f"ScheduledSampling expected its decoder {self.decoder.name!r} to be part of the model.")
         true_tokens = float(ops.convert_to_numpy(self.schedule(self.batches)))
         if not 0 <= true_tokens <= 1:
             raise ValueError(
