@@ -101,6 +101,11 @@ def test_an_odd_number_of_states(count):
             bridge(STATES[:count])
 
 
+def test_one_tensor_is_an_odd_number_of_states():
+    with pytest.raises(ValueError, match="as many of each, received 1"):
+        Bridge(4)(np.zeros((2, 3), "float32"))
+
+
 @pytest.mark.parametrize("units", [0, -1, 2.5, "3", None, True])
 def test_units_must_be_positive_integers(units):
     with pytest.raises(ValueError, match="Bridge expected units to be a positive integer, received"):

@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 from rnnkit import layers
-from rnnkit.decoding import beam_search, greedy_search, sample
+from rnnkit.decoding import beam_search, greedy_search, program, sample
 from tests.layer_checks import to_numpy
 
 VOCABULARY, BATCH, SOURCE, START, END, LENGTH = 27, 3, 4, 1, 2, 4
@@ -242,6 +242,48 @@ def test_samples_follow_their_seed_and_their_scores_are_the_decoders_own():
     np.testing.assert_allclose(first.scores, expected, rtol=1e-4)
 
 
+def test_samples_without_a_seed_follow_that_of_keras():
+    def drawn(seed):
+        keras.utils.set_random_seed(seed)
+        return sample(table_step(np.zeros((6, 6))), [np.zeros((4, 1))], 3, None, 20).tokens
+
+    np.testing.assert_array_equal(drawn(1), drawn(1))
+    assert (drawn(1) != drawn(2)).any()
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-60])
+def test_the_lowest_temperatures_take_the_most_likely_token(temperature):
+    decoder, states = decoder_and_states()
+    found = sample(decoder, states, START, END, LENGTH, temperature=temperature, seed=0)
+    np.testing.assert_array_equal(found.tokens, greedy_search(decoder, states, START, END, LENGTH).tokens)
+
+
+def test_only_tokens_that_may_be_drawn_are_drawn_also_at_the_very_end(monkeypatch):
+    """A uniform number of 1 stands for sums that are rounded differently than the last of them, as in parallel."""
+
+    class Last:
+        def random(self, shape, dtype):
+            return np.ones(shape, dtype)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Last())
+    logits = np.random.RandomState(0).normal(size=(500, 500))
+    order = np.argsort(-logits, axis=1)
+    for options in ({}, {"top_p": 0.5}, {"top_k": 3}):
+        start = np.arange(500)
+        drawn = sample(table_step(logits), [np.zeros((500, 1))], start, None, 1, **options)
+        assert drawn.tokens.min() >= 0 and drawn.tokens.max() < 500
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        places = np.argmax(order == drawn.tokens, axis=1)
+        before = np.array([p[row, order[row, :place]].sum() for row, place in enumerate(places)])
+        assert (places < options.get("top_k", 500)).all() and (before <= options.get("top_p", 1) + 1e-5).all()
+
+
+def test_a_function_may_have_no_states():
+    logits = np.eye(6)[[1, 2, 3, 4, 5, 0]]
+    found = greedy_search(table_step(logits), [], np.array([0, 2]), 4, 5)
+    assert found.tokens.tolist() == [[1, 2, 3, 4, 0], [3, 4, 0, 0, 0]]
+
+
 @pytest.mark.parametrize("time_axis", [True, False])
 def test_a_keras_model_with_states_decodes_as_the_decoder_with_its_weights(time_axis):
     decoder, states = decoder_and_states("keras lstm")
@@ -292,6 +334,18 @@ def test_new_weights_and_new_shapes_count():
     one_row = [state[:1] for state in one_row]  # a memory twice as long
     found = greedy_search(decoder, one_row, START, END, LENGTH)
     assert found.alignments.shape == (1, LENGTH, 2 * SOURCE)
+
+
+@pytest.mark.parametrize("search", [greedy_search, beam_search])
+def test_few_lengths_need_a_program_of_their_own(search):
+    decoder, states = decoder_and_states()
+    all_ = search(decoder, states, START, None, 33)
+    for length in (1, 5, 32):
+        found = search(decoder, states, START, None, length)
+        assert found.tokens.shape[-1] == found.alignments.shape[-2] == length
+        if search is greedy_search:
+            np.testing.assert_array_equal(found.tokens, all_.tokens[:, :length])
+    assert len(program._programs[decoder]) == 2
 
 
 def test_programs_do_not_keep_their_decoder():
@@ -354,6 +408,11 @@ def test_half_precision_decodes_with_scores_near_those_of_float32(policy):
         ({"max_length": 0}, "max_length to be a positive integer, received 0"),
         ({"max_length": [1, 2]}, "one for each of 3 rows"),
         ({"states": []}, "6 states, received 0: cell.initial_state"),
+        ({"states": np.zeros(3)}, "6 states, received 1"),
+        ({"states": np.zeros(())}, "states that all have the batch"),
+        ({"states": [np.zeros((0, 5))]}, "one row or more"),
+        ({"states": [np.zeros((3, 5)), np.zeros((2, 5))]}, r"received shapes \[\(3, 5\), \(2, 5\)\]"),
+        ({"decoder": keras.Sequential([keras.layers.Dense(3)])}, "a model from .* received one with 0 inputs"),
         ({"decoder": "a decoder"}, "a rnnkit.layers.Decoder, a Keras model"),
         ({"decoder": keras.layers.Dense(3)}, "a rnnkit.layers.Decoder, a Keras model"),
     ],
@@ -388,6 +447,42 @@ def test_wrong_options_are_refused(search, options, message):
         search(decoder, states, START, END, 3, **options)
 
 
+@pytest.mark.parametrize(
+    "place, shape, message",
+    [(1, (3, 4), r"state 1 of shape \(batch, 5\), received \(3, 4\)"), (2, (3,), "state 2 of shape"),
+     (4, (3, 4, 7), r"memory \(batch, memory_time, 6\)"), (4, (3, 6), "a memory"), (5, (3, 5), "and its mask")],
+)  # fmt: skip
+def test_states_of_other_shapes_are_refused_also_by_a_kept_program(place, shape, message):
+    decoder, states = decoder_and_states()
+    greedy_search(decoder, states, START, END, LENGTH)
+    states[place] = np.ones(shape, "float32")
+    with pytest.raises(ValueError, match=f"greedy_search expected .*{message}"):
+        greedy_search(decoder, states, START, END, LENGTH)
+
+
+def test_coverage_penalty_needs_alignments():
+    decoder, states = decoder_and_states("gru")
+    with pytest.raises(ValueError, match="beam_search expected alignments for coverage_penalty=0.5"):
+        beam_search(decoder, states, START, END, 3, coverage_penalty=0.5)
+
+
+@pytest.mark.parametrize("last", [keras.layers.Softmax(), keras.layers.Dense(5, activation="softmax", name="said")])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_head_of_probabilities_is_refused(last, inside):
+    head = keras.Sequential([keras.layers.Dense(5), last]) if inside else last
+    decoder = layers.Decoder(keras.layers.Embedding(5, 3), layers.GRUCell(5), head)
+    decoder(np.ones((1, 1), "int32"))
+    with pytest.raises(ValueError, match=f"a head that returns logits, but '{last.name}' is a softmax"):
+        greedy_search(decoder, [np.zeros((1, 5))], 1, 2, 3)
+
+
+def test_a_model_without_states_is_refused():
+    model = keras.Sequential([keras.layers.Embedding(5, 3), keras.layers.LSTM(4), keras.layers.Dense(5)])
+    model(np.ones((1, 2), "int32"))
+    with pytest.raises(ValueError, match=r"a model from .* decode as rnnkit.layers.Decoder\(embedding, layer.cell"):
+        greedy_search(model, [], 1, 2, 3)
+
+
 def test_nothing_to_look_at_is_refused():
     decoder, states = decoder_and_states()
     *rest, memory, mask = states
@@ -404,3 +499,20 @@ def test_a_decoder_without_weights_and_a_model_of_another_form_are_refused():
     inputs = keras.Input((4,))
     with pytest.raises(ValueError, match="expected a model from"):
         greedy_search(keras.Model(inputs, keras.layers.Dense(2)(inputs)), [np.zeros((1, 4))], 1, 2, 3)
+
+
+@pytest.mark.parametrize("kind", ["gru", "keras lstm", "stacked"])
+def test_a_decoder_without_states_begins_with_zeros(kind):
+    decoder, _ = decoder_and_states(kind)
+    zeros = decoder.recurrent.get_initial_state(2)
+    for start in (np.array([START, 9]), np.array([9, 5])):
+        expected, found = (greedy_search(decoder, states, start, END, LENGTH) for states in (zeros, None))
+        np.testing.assert_array_equal(found.tokens, expected.tokens)
+    assert beam_search(decoder, None, START, END, LENGTH).tokens.shape == (1, 1, LENGTH)
+
+
+def test_who_has_no_zeros_needs_states():
+    with pytest.raises(ValueError, match="nothing to look at: give the layer initial_state"):
+        greedy_search(decoder_and_states()[0], None, START, END, 3)
+    with pytest.raises(ValueError, match="greedy_search expected states"):
+        greedy_search(table_step(np.zeros((3, 3))), None, 0, 1, 3)

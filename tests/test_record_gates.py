@@ -8,12 +8,15 @@ from rnnkit.inspect import record_gates, retention
 from rnnkit.layers import (
     GRU,
     LSTM,
+    AttentionCell,
     Bidirectional,
+    Decoder,
     Elman,
     LayerNormGRU,
     LayerNormLSTM,
     LearnedInitialState,
     LSTMCell,
+    LuongAttention,
     PeepholeLSTM,
     Recurrent,
     ResidualCell,
@@ -112,6 +115,21 @@ def test_layers_in_models_wrappers_and_stacks():
     np.testing.assert_allclose(record_gates(residual, x)["h"] + x, to_numpy(residual(x)), atol=1e-6)
 
 
+def test_an_encoder_decoder_has_two_layers():
+    source, target = keras.Input((None, FEATURES)), keras.Input((None,), dtype="int32")
+    memory, *states = LSTM(UNITS, return_sequences=True, return_state=True)(source)
+    cell = AttentionCell(LSTMCell(UNITS), LuongAttention(UNITS))
+    decoder = Decoder(keras.layers.Embedding(7, 3), cell, keras.layers.Dense(7))
+    model = keras.Model([source, target], decoder(target, initial_state=cell.initial_state(memory, states=states)))
+    x = layer_checks.sequences()
+    inputs = [x, np.ones((len(x), 4), "int32")]
+    with pytest.raises(ValueError, match=r"expected one recurrent layer .* found \['lstm.*', 'recurrent.*'\]"):
+        record_gates(model, inputs)
+    gates = record_gates(model, inputs, layer=decoder.recurrent)
+    assert gates["alignment"].shape == (len(x), 4, x.shape[1])
+    np.testing.assert_allclose(gates["alignment"].sum(axis=-1), 1, atol=1e-5)
+
+
 @pytest.mark.parametrize("bidirectional", [Bidirectional, keras.layers.Bidirectional])
 def test_both_directions(bidirectional):
     x, both = layer_checks.sequences(), bidirectional(LSTM(UNITS, return_sequences=True))
@@ -141,8 +159,8 @@ def test_a_layer_without_gates_and_a_stateful_one():
 @pytest.mark.parametrize("name", ["LSTM", "LayerNormLSTM", "keras LSTM", "LayerNormGRU", "keras GRU, reset before"])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
 def test_in_half_precision(name, policy):
-    if policy == "float16" and keras.backend.backend() == "jax":
-        pytest.skip("JAX has no orthogonal matrices in float16, which the recurrent weights start as")
+    if policy == "float16" and keras.backend.backend() != "tensorflow":
+        pytest.skip("the recurrent weights start as orthogonal matrices, which only TensorFlow makes in float16")
     layer, x = LAYERS[name](return_sequences=True, dtype=policy), layer_checks.sequences()
     filled(layer)
     gates = record_gates(layer, x)

@@ -164,6 +164,11 @@ def test_a_cell_without_sizes_is_refused_at_once(missing):
         Recurrent(cell)
 
 
+def test_a_layer_over_sequences_is_no_cell():
+    with pytest.raises(ValueError, match="Recurrent expected a cell, received the layer <LSTM.*its cell is layer.cell"):
+        Recurrent(keras.layers.LSTM(4))
+
+
 def test_a_cell_without_a_step_says_so():
     class NoStep(RecurrentCell):
         state_size, output_size = [3], 3

@@ -36,7 +36,8 @@ def beam_search(
 
     Args:
         decoder: what is decoded; see `greedy_search`.
-        states: the first states, each with the batch as its first axis: for a `Decoder`, its `initial_state`.
+        states: the first states, each with the batch as its first axis: for a `Decoder` its `initial_state`, where None
+            means zeros, with as many rows as `start` has.
         start: token number that comes before the first token, or an integer array `(batch,)`.
         end: token number that ends a sequence; None where nothing does.
         max_length: tokens at most, or an integer array `(batch,)`.
@@ -51,8 +52,8 @@ def beam_search(
         max_length, memory_time)` or None; the best first.
 
     Raises:
-        ValueError: width is more than the vocabulary or n_best more than width; a penalty is negative; or as
-            `greedy_search`.
+        ValueError: width is more than the vocabulary or n_best more than width; a penalty is negative, or there are no
+            alignments for coverage_penalty; or as `greedy_search`.
 
     Example:
 
@@ -81,8 +82,8 @@ def beam_search(
 
 
 def _search(steps, setting, states, start, lengths):
-    """The number of steps; scores `(batch, width)`; of each step the tokens, the beams that they go on from `(time,
-    batch, width)`, and a list of no or one alignments of these beams `(time, batch, width, memory_time)`."""
+    """The number of steps and scores `(batch, width)`; and of each step the tokens, the beams that they go on from
+    `(time, batch, width)`, and a list of no or one alignments of these beams `(time, batch, width, memory_time)`."""
     time, end, padding, width, length_penalty, coverage_penalty = setting
     changing, constants = steps.prepare(states)
     batch = ops.shape(start)[0]
@@ -102,6 +103,10 @@ def _search(steps, setting, states, start, lengths):
     logits, changing, alignment = next_step(steps, ops.repeat(start, width), changing, constants)
     vocabulary = logits.shape[-1]
     mask = steps.source_mask(constants)
+    if coverage_penalty and not alignment:
+        raise ValueError(
+            f"beam_search expected alignments for coverage_penalty={coverage_penalty}, but the decoder returns none."
+        )
     source = [ops.ones_like(a, dtype="bool") if mask is None else mask for a in alignment]
     only_padding = ops.where(ops.arange(vocabulary) == padding, 0.0, NEVER)
     is_first = ops.cast(ops.arange(width) == 0, "float32")
@@ -122,7 +127,7 @@ def _search(steps, setting, states, start, lengths):
         candidates = log_p[..., None] + gains
         length = length + counts
         ranked = candidates / (((5.0 + length) / 6.0) ** length_penalty)[..., None]
-        if coverage_penalty and alignment:
+        if coverage_penalty:
             covered = ops.log(ops.clip(coverage[0], 1e-10, 1.0))
             covered = ops.sum(ops.where(source[0], covered, 0.0), axis=-1)
             ranked = ranked + coverage_penalty * beams(covered)[..., None]
@@ -155,11 +160,12 @@ def _search(steps, setting, states, start, lengths):
     first = (ops.convert_to_tensor(0, "int32"), log_p > 1, ops.zeros_like(log_p), log_p, log_p, coverage)
     first = (*first, tokens, parents, alignments, logits, alignment, changing)
     t, _, _, _, scores, _, tokens, parents, alignments, *_ = ops.while_loop(going_on, body, first)
-    return t, scores, tokens, parents, alignments
+    return (t, scores), (tokens, parents, alignments)
 
 
-def _followed_back(steps, scores, tokens, parents, alignments, n_best, padding):
+def _followed_back(last, each, n_best, padding):
     """From the last beams back to the first tokens."""
+    (steps, scores), (tokens, parents, alignments) = last, each
     _, batch, _ = tokens.shape
     rows, beams = np.arange(batch)[:, None], np.tile(np.arange(n_best), (batch, 1))
     found = np.full((len(tokens), batch, n_best), padding, tokens.dtype)

@@ -23,5 +23,5 @@ class Decoded(NamedTuple):
     @classmethod
     def of(cls, results):
         """From what `one_by_one` returns, with the time axis first."""
-        tokens, scores, alignments = results
+        scores, (tokens, alignments) = results
         return cls(tokens.T, scores, *([a.swapaxes(0, 1) for a in alignments] or [None]))

@@ -14,9 +14,10 @@ def greedy_search(decoder, states, start, end, max_length, padding=0):
     Args:
         decoder: a `rnnkit.layers.Decoder`; a Keras model from `[tokens, *states]` to `[logits, *states]`, or to
             `[logits, *states, alignment]`, for tokens `(batch,)` or `(batch, 1)`; or a function `step(tokens, states)`
-            that returns `(logits, states)` or `(logits, states, alignment)`. A program is kept for the next call, but
-            for a function, which is compiled in each.
-        states: the first states, each with the batch as its first axis: for a `Decoder`, its `initial_state`.
+            that returns `(logits, states)` or `(logits, states, alignment)`. Logits, not probabilities. A program is
+            kept for the next call, but for a function, which is compiled in each.
+        states: the first states, each with the batch as its first axis: for a `Decoder` its `initial_state`, where None
+            means zeros, with as many rows as `start` has.
         start: token number that comes before the first token, or an integer array `(batch,)`.
         end: token number that ends a sequence; None where nothing does.
         max_length: tokens at most, or an integer array `(batch,)`.
@@ -27,8 +28,8 @@ def greedy_search(decoder, states, start, end, max_length, padding=0):
         None.
 
     Raises:
-        ValueError: there are no such tokens, another number of states, nothing to look at; max_length is not positive;
-            the decoder is none.
+        ValueError: there are no such tokens, states of another number or shape, nothing to look at; max_length is not
+            positive; the decoder is none, or its head ends with a softmax.
 
     Example:
 
@@ -51,7 +52,8 @@ def one_by_one(steps, setting, states, start, lengths, choose):
     """The loop over time: `choose(log_p, t)` takes a token `(batch,)` for each row of ln p `(batch, vocabulary)`.
 
     Returns:
-        Tokens `(time, batch)`, scores `(batch,)`, and a list of no or one alignments `(time, batch, memory_time)`.
+        Scores `(batch,)`; and of each step tokens `(time, batch)` and a list of no or one alignments `(time, batch,
+        memory_time)`.
     """
     time, end, padding, *_ = setting
     changing, constants = steps.prepare(states)
@@ -78,7 +80,7 @@ def one_by_one(steps, setting, states, start, lengths, choose):
 
     first = (ops.convert_to_tensor(0, "int32"), zeros > 1, zeros, tokens, alignments, logits, alignment, changing)
     _, _, scores, tokens, alignments, *_ = ops.while_loop(going_on, body, first)
-    return tokens, scores, alignments
+    return scores, (tokens, alignments)
 
 
 def next_step(steps, tokens, changing, constants):

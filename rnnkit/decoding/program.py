@@ -10,7 +10,9 @@ from keras import ops, tree
 from rnnkit import backend
 from rnnkit.decoding.steps import steps_of
 from rnnkit.layers.arguments import check_positive_integer
+from rnnkit.layers.decoder import Decoder
 
+ROOM = 32  # programs have room for a multiple of as many tokens, so that few lengths need one of their own
 _programs = weakref.WeakKeyDictionary()  # for each decoder a dictionary from settings to its programs
 
 
@@ -19,19 +21,22 @@ def run(caller, search, decoder, states, start, end, max_length, padding, settin
 
     Args:
         caller: name of the function that the user called.
-        search: function of `Steps`, a `Setting`, states, `start` and `lengths` `(batch,)`, and `arguments`.
+        search: function of `Steps`, a setting (room for how many tokens, `end`, `padding`, `settings`), states, `start`
+            and `lengths` `(batch,)`, and `arguments`; returns what there is once, and what there is of each step.
         decoder, states, start, end, max_length, padding: as the user gave them.
         settings: hashable values, each of which makes another program.
-        arguments: functions of the batch and the length of the result, which make further tensors.
+        arguments: functions of the batch and the room for tokens, which make further tensors.
         **at_most: integers or None, by name, that must not be more than there are tokens.
 
     Returns:
-        What the search returns, as NumPy arrays.
+        What the search returns, as NumPy arrays, of each step up to the longest of `max_length`.
     """
+    if states is None:
+        states = _zeros(caller, decoder, max(np.size(start), np.size(max_length)))
     states = tree.map_structure(ops.convert_to_tensor, states)
-    steps = steps_of(caller, decoder, states)
     flat = tree.flatten(states)
-    batch = len(flat[0]) if flat else max(np.size(start), np.size(max_length))
+    batch = _batch(caller, flat) if flat else max(np.size(start), np.size(max_length))
+    steps = steps_of(caller, decoder, states, batch)
     lengths = _lengths(caller, max_length, batch)
     _check_tokens(caller, "start", start, (batch,), steps.vocabulary)
     _check_tokens(caller, "padding", padding, (), steps.vocabulary)
@@ -43,11 +48,12 @@ def run(caller, search, decoder, states, start, end, max_length, padding, settin
                 f"{caller} expected {name} of at most {steps.vocabulary}, the size of the vocabulary, received {value}."
             )
     start = np.broadcast_to(np.asarray(start, "int32"), (batch,))
-    setting = (int(lengths.max()), -1 if end is None else int(end), int(padding), *settings)
+    longest = int(lengths.max())
+    setting = (-(-longest // ROOM) * ROOM, -1 if end is None else int(end), int(padding), *settings)
     tensors = [start, lengths, *(make(batch, setting[0]) for make in arguments)]
     program = _program(search, decoder, steps, setting)
-    results = program(flat, *map(ops.convert_to_tensor, tensors))
-    return tree.map_structure(ops.convert_to_numpy, results)
+    once, each = tree.map_structure(ops.convert_to_numpy, program(flat, *map(ops.convert_to_tensor, tensors)))
+    return once, tree.map_structure(lambda array: array[:longest], each)
 
 
 def _program(search, decoder, steps, setting):
@@ -62,6 +68,22 @@ def _program(search, decoder, steps, setting):
 
         programs[key] = backend.compiled(program, decoder.variables)
     return programs[key]
+
+
+def _zeros(caller, decoder, batch):
+    if not isinstance(decoder, Decoder):
+        raise ValueError(f"{caller} expected states, as only a rnnkit.layers.Decoder tells which it begins with.")
+    return decoder.recurrent.get_initial_state(batch)
+
+
+def _batch(caller, states):
+    batches = {state.shape[0] if len(state.shape) else None for state in states}
+    if len(batches) != 1 or batches & {None, 0}:
+        raise ValueError(
+            f"{caller} expected states that all have the batch, one row or more, as their first axis, received shapes "
+            f"{[tuple(state.shape) for state in states]}."
+        )
+    return batches.pop()
 
 
 def _check_tokens(caller, name, tokens, shape, vocabulary):

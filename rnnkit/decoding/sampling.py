@@ -1,6 +1,7 @@
 """Sampling: a token is drawn at each step."""
 
 import numbers
+import random
 
 import numpy as np
 from keras import ops
@@ -19,14 +20,15 @@ def sample(decoder, states, start, end, max_length, temperature=1.0, top_k=None,
 
     Args:
         decoder: what is decoded; see `greedy_search`.
-        states: the first states, each with the batch as its first axis: for a `Decoder`, its `initial_state`.
+        states: the first states, each with the batch as its first axis: for a `Decoder` its `initial_state`, where None
+            means zeros, with as many rows as `start` has.
         start: token number that comes before the first token, or an integer array `(batch,)`.
         end: token number that ends a sequence; None where nothing does.
         max_length: tokens at most, or an integer array `(batch,)`.
         temperature: what the logits are divided by: below 1 likely tokens become more likely, above 1 less.
         top_k: draw among this many most likely tokens only.
         top_p: draw among the fewest most likely tokens only that have this probability together.
-        seed: integer, for the same tokens in each call.
+        seed: integer, for the same tokens in each call; if left out, `keras.utils.set_random_seed` counts.
         padding: token number that stands behind the end.
 
     Returns:
@@ -58,10 +60,10 @@ def sample(decoder, states, start, end, max_length, temperature=1.0, top_k=None,
             raise ValueError(f"sample expected {name} to be a number above 0{upto}, received {value!r}.")
     if top_k is not None:
         check_positive_integer("sample", "top_k", top_k)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random.getrandbits(32) if seed is None else seed)
     arguments = (
         lambda batch, time: rng.random((batch, time), dtype="float32").T,
-        lambda batch, time: np.float32(temperature),
+        lambda batch, time: np.float32(max(temperature, 1e-30)),
         lambda batch, time: np.float32(1 if top_p is None else top_p),
     )
     return Decoded.of(
@@ -74,13 +76,15 @@ def _search(steps, setting, states, start, lengths, uniform, temperature, top_p)
 
     def choose(log_p, t):
         vocabulary = log_p.shape[-1]
-        log_p, order = ops.top_k(log_p / temperature, min(top_k or vocabulary, vocabulary))  # the most likely first
-        p = ops.exp(log_p - ops.logsumexp(log_p, axis=-1, keepdims=True))
+        log_p, order = ops.top_k(log_p, min(top_k or vocabulary, vocabulary))  # the most likely first
+        p = ops.exp((log_p - log_p[:, :1]) / temperature)  # at most 1, however low the temperature
+        p = p / ops.sum(p, axis=-1, keepdims=True)
         until = ops.cumsum(p, axis=-1)
         p = ops.where(until - p < top_p, p, 0.0)
         until = ops.cumsum(p, axis=-1)
         drawn = ops.take(uniform, t, axis=0)[:, None] * until[:, -1:]
-        place = ops.sum(ops.cast(until <= drawn, "int32"), axis=-1, keepdims=True)
+        before, allowed = (ops.sum(ops.cast(x, "int32"), axis=-1, keepdims=True) for x in (until <= drawn, p > 0))
+        place = ops.minimum(before, allowed - 1)  # however the sums are rounded
         return ops.squeeze(ops.take_along_axis(order, place, axis=-1), axis=-1)
 
     return one_by_one(steps, setting, states, start, lengths, choose)

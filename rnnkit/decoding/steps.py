@@ -54,9 +54,9 @@ class ModelSteps(Steps):
 
 
 class FunctionSteps(Steps):
-    def __init__(self, function, states):
+    def __init__(self, function, states, batch):
         self.function, self.like = function, states
-        tokens = ops.zeros(len(tree.flatten(states)[0]), dtype="int32")
+        tokens = ops.zeros(batch, dtype="int32")
         self.vocabulary = self.step(tokens, tree.flatten(states), [])[0].shape[-1]
 
     def step(self, tokens, changing, constants):
@@ -64,18 +64,20 @@ class FunctionSteps(Steps):
         return logits, tree.flatten(states), alignment
 
 
-def steps_of(caller, decoder, states):
+def steps_of(caller, decoder, states, batch):
     """The `Steps` of a decoder, a model or a function; a `ValueError` for anything else and for wrong states."""
     flat = tree.flatten(states)
     if isinstance(decoder, Decoder):
-        _check_memory(caller, decoder, flat)
+        _check_head(caller, decoder.head)
+        _check_states(caller, decoder, flat)
         return DecoderSteps(decoder)
     if isinstance(decoder, keras.Model):
-        inputs, outputs = len(tree.flatten(decoder.inputs)), len(tree.flatten(decoder.outputs))
-        if inputs != len(flat) + 1 or outputs not in (inputs, inputs + 1):
+        inputs, outputs = (len(tree.flatten(getattr(decoder, name, None) or [])) for name in ("inputs", "outputs"))
+        if not flat or inputs != len(flat) + 1 or outputs not in (inputs, inputs + 1):
             raise ValueError(
-                f"{caller} expected a model from [tokens, *states] to [logits, *states], with {len(flat)} states as "
-                f"given, received one with {inputs} inputs and {outputs} outputs."
+                f"{caller} expected a model from [tokens, *states] to [logits, *states], with {len(flat) or 'some'} "
+                f"states as given, received one with {inputs} inputs and {outputs} outputs. The layers of a model over "
+                "sequences decode as rnnkit.layers.Decoder(embedding, layer.cell, head)."
             )
         return ModelSteps(decoder)
     if isinstance(decoder, keras.layers.Layer) or not callable(decoder):
@@ -83,19 +85,40 @@ def steps_of(caller, decoder, states):
             f"{caller} expected a rnnkit.layers.Decoder, a Keras model from [tokens, *states] to [logits, *states], or "
             f"a function step(tokens, states), received {decoder!r}."
         )
-    return FunctionSteps(decoder, states)
+    return FunctionSteps(decoder, states, batch)
 
 
-def _check_memory(caller, decoder, states):
+def _check_head(caller, head):
+    last = head.layers[-1] if isinstance(head, keras.Sequential) else head
+    if isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax:
+        raise ValueError(
+            f"{caller} expected a head that returns logits, but {last.name!r} is a softmax: leave that out, as with "
+            "layer.activation = keras.activations.linear."
+        )
+
+
+def _check_states(caller, decoder, states):
     if not decoder.built:
         raise ValueError(f"{caller} expected a decoder with weights: call {decoder.name!r}, or its model, once.")
     sizes = tree.flatten(decoder.cell.state_size)
     if len(states) != len(sizes):
         hint = "cell.initial_state(memory, mask, states) makes the list" if None in sizes else f"of sizes {sizes}"
         raise ValueError(f"{caller} expected {len(sizes)} states, received {len(states)}: {hint}.")
+    for index, (state, size) in enumerate(zip(states, sizes, strict=True)):
+        if size is not None and tuple(state.shape[1:]) != (size,):
+            raise ValueError(
+                f"{caller} expected state {index} of shape (batch, {size}), received {tuple(state.shape)}."
+            )
     if not isinstance(decoder.cell, AttentionCell):
         return
     memory, mask = states[-2:]
+    features = decoder.cell.attention.attention_kernel.shape[0] - decoder.cell.query_size
+    if tuple(memory.shape[2:]) != (features,) or tuple(mask.shape) != tuple(memory.shape[:2]):
+        raise ValueError(
+            f"{caller} expected a memory (batch, memory_time, {features}) and its mask (batch, memory_time) as the "
+            f"last two states, received shapes {tuple(memory.shape)} and {tuple(mask.shape)}: cell.initial_state makes "
+            "them."
+        )
     if memory.shape[1] == 0:
         raise ValueError(f"{caller} expected a source with one position or more, received an empty memory.")
     nothing = ~ops.convert_to_numpy(ops.cast(mask, "bool")).any(axis=1)

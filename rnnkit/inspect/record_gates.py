@@ -26,7 +26,7 @@ def record_gates(layer_or_model, inputs, mask=None, layer=None, initial_state=No
         mask: boolean array `(batch, time)`, True where a step counts. A model with an `Embedding(mask_zero=True)` makes
             its own.
         layer: the recurrent layer inside, or its name, where there are several. One direction of a `Bidirectional` is
-            its `forward_layer` or `backward_layer`.
+            its `forward_layer` or `backward_layer`; that of a `Decoder` is its `recurrent`.
         initial_state: list of states for a layer that does not begin with zeros, or has a memory.
 
     Returns:

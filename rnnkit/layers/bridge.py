@@ -48,7 +48,8 @@ class Bridge(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
 
     def build(self, states_shape):
-        pairs = self._pairs([tuple(shape) for shape in states_shape])
+        shapes = states_shape if tree.is_nested(states_shape[0]) else [states_shape]  # one tensor is one state
+        pairs = self._pairs([tuple(shape) for shape in shapes])
         self.kernels, self.biases = [], []
         for index, (forward, backward) in enumerate(pairs):
             shape = (forward[-1] + backward[-1], self.units)

@@ -47,8 +47,9 @@ class Recurrent(keras.layers.RNN):
         followed by each last state `(batch, cell.state_size[i])`.
 
     Raises:
-        ValueError: the cell lacks its sizes, or its output has another size; sequences, states or mask have the wrong
-            shape; a step that counts holds NaN (seen only outside of a compiled function, where the numbers are known).
+        ValueError: the cell is a layer over sequences, lacks its sizes, or has an output of another size; sequences,
+            states or mask have the wrong shape; a step that counts holds NaN (seen only outside of a compiled function,
+            where the numbers are known).
 
     Example:
 
@@ -72,6 +73,8 @@ class Recurrent(keras.layers.RNN):
     ):
         if isinstance(cell, RecurrentCell):
             _check_sizes(cell)
+        if hasattr(cell, "return_sequences"):
+            raise ValueError(f"Recurrent expected a cell, received the layer {cell!r}: its cell is layer.cell.")
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = getattr(cell, "dtype_policy", None)
         super().__init__(

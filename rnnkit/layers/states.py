@@ -24,6 +24,8 @@ def recurrent_layers(layers):
             yield layer
         elif isinstance(layer, keras.layers.Wrapper):
             yield from recurrent_layers([layer.layer])
+        elif isinstance(getattr(layer, "recurrent", None), keras.layers.RNN):  # a Decoder's
+            yield layer.recurrent
         elif isinstance(getattr(layer, "layers", None), list):
             yield from recurrent_layers(layer.layers)
 
