@@ -19,7 +19,7 @@ class Seq2Seq:
     Args:
         sources, targets: lists of token lists to learn from; a token that is in them only once is unknown.
         units: of the decoder, and of both directions of the encoder together; embeddings have half of it.
-        dropout: share of the embeddings and of what the decoder puts out that is dropped in training.
+        dropout: share of the embeddings that is dropped in training.
     """
 
     def __init__(self, sources, targets, units=256, dropout=0.2, seed=0):
@@ -32,10 +32,9 @@ class Seq2Seq:
         vectors = keras.layers.Embedding(len(self.source_words), units // 2)(source)
         encoder = layers.Bidirectional(layers.LSTM(units // 2, return_sequences=True, return_state=True))
         memory, *states = encoder(keras.layers.Dropout(dropout)(vectors), mask=mask)
-        cell = layers.AttentionCell(layers.LSTMCell(units), layers.LuongAttention(units))
+        cell = layers.AttentionCell(layers.LSTMCell(units, dropout=dropout), layers.LuongAttention(units))
         embedding = keras.layers.Embedding(len(self.target_words), units // 2, mask_zero=True)
-        head = keras.Sequential([keras.layers.Dropout(dropout), keras.layers.Dense(len(self.target_words))])
-        self.decoder = layers.Decoder(embedding, cell, head)
+        self.decoder = layers.Decoder(embedding, cell, keras.layers.Dense(len(self.target_words)))
         first = cell.initial_state(memory, mask, layers.Bridge(units)(states))
         self.encoder = keras.Model(source, first)
         self.model = keras.Model([source, target], self.decoder(target, initial_state=first))
@@ -48,11 +47,9 @@ class Seq2Seq:
         self.model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss)
         begin = time.perf_counter()
         history = self.model.fit(
-            *self._arrays(*pairs),
-            validation_data=self._arrays(*validation),
+            Batches(self._arrays(*pairs), batch),
+            validation_data=Batches(self._arrays(*validation), 500),
             epochs=epochs,
-            batch_size=batch,
-            validation_batch_size=500,
             verbose=2,
         ).history
         return time.perf_counter() - begin, history["val_loss"]
@@ -73,6 +70,32 @@ class Seq2Seq:
         read = self.source_words.encode([source[: self.longest_source] for source in sources], self.longest_source)
         said = self.target_words.encode(targets, self.longest_target + 1)
         return [read, said[:, :-1]], said[:, 1:]
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of rows of about the same length, without the padding that all of them have.
+
+    The first two are the longest and the shortest, which tells Keras that lengths differ; later epochs are shuffled.
+    """
+
+    def __init__(self, arrays, batch):
+        super().__init__()
+        (self.read, self.written), self.said = arrays
+        rows = np.lexsort([np.count_nonzero(side, axis=1) for side in (self.said, self.read)])
+        batches = [rows[begin : begin + batch] for begin in range(0, len(rows), batch)]
+        self.rows = [batches[-1], *batches[:-1]]
+        self.rng = np.random.default_rng(0)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        read, written, said = (side[self.rows[index]] for side in (self.read, self.written, self.said))
+        steps, writes = (np.count_nonzero(side, axis=1).max() for side in (read, said))
+        return (read[:, :steps], written[:, :writes]), said[:, :writes]
+
+    def on_epoch_end(self):
+        self.rng.shuffle(self.rows)
 
 
 def frequent(sequences):

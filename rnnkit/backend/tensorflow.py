@@ -1,5 +1,7 @@
 """TensorFlow's part of `rnnkit.backend`."""
 
+import functools
+
 import tensorflow as tf
 from keras import tree
 
@@ -40,4 +42,5 @@ def is_concrete(tensor):
 
 def compiled(function, variables):
     """`function` of tensors, which reads `variables`, as one graph."""
+    function = functools.partial(function)  # programs of one definition are not one program that is traced too often
     return tf.function(function, autograph=False, reduce_retracing=True)
