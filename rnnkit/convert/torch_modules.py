@@ -144,7 +144,7 @@ def _check_torch(layer, layers, parts):
     for one in layers:
         if getattr(one, "merge_mode", "concat") != "concat":
             refuse(f"PyTorch concatenates the two directions, but merge_mode is {one.merge_mode!r}")
-    if layer.go_backwards or (len(parts[0]) == 1 and first.go_backwards):
+    if getattr(layer, "go_backwards", False) or (len(parts[0]) == 1 and first.go_backwards):
         refuse("PyTorch has no layer that runs backwards only")
     for index, one in enumerate(flat):
         if (type(one), one.units, one.use_bias) != (type(first), first.units, first.use_bias) or len(
