@@ -1,6 +1,6 @@
 """Spelling to sound: phoneme and word error rate on the CMU Pronouncing Dictionary.
 
-    python benchmarks/pronunciations.py [--epochs 12] [--units 256] [--words 94077]
+    python benchmarks/pronunciations.py [--epochs 8] [--units 256] [--words 94077]
 
 The model of lesson 07, trained longer and on all words of the training part; tested on words that it has not seen, with
 a beam of 5. A word is right if it is one of its pronunciations; the phoneme error rate is that to the closest one.
@@ -21,7 +21,7 @@ from rnnkit.metrics import closest_references, error_rate, sequence_error_rate
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--units", type=int, default=256)
     parser.add_argument("--words", type=int, default=None, help="how many words to learn; all if left out")
     arguments = parser.parse_args()

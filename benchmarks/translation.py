@@ -1,6 +1,6 @@
 """Translation of your own pairs of sentences: BLEU on sentences that were not learned.
 
-    python benchmarks/translation.py pairs.tsv[.gz] [--epochs 8] [--units 256] [--longest 20]
+    python benchmarks/translation.py pairs.tsv[.gz] [--epochs 8] [--units 192] [--longest 20]
 
 The file has a source sentence, a tab and a target sentence in each line, as those that ManyThings makes from Tatoeba.
 Words are lower-case, signs stand alone. The same source sentence never stands in two parts: the split depends on it
@@ -24,7 +24,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path, nargs="?", help="a file of pairs; without one, nothing is measured")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--units", type=int, default=256)
+    parser.add_argument("--units", type=int, default=192)
     parser.add_argument("--longest", type=int, default=20, help="words; longer sentences are left out")
     arguments = parser.parse_args()
     if arguments.pairs is None:

@@ -39,7 +39,7 @@ class Seq2Seq:
         self.encoder = keras.Model(source, first)
         self.model = keras.Model([source, target], self.decoder(target, initial_state=first))
 
-    def fit(self, pairs, validation, epochs, batch=128):
+    def fit(self, pairs, validation, epochs, batch=64):
         """Trains on `(sources, targets)`; the learning rate falls to zero. Returns seconds and validation losses."""
         steps = epochs * math.ceil(len(pairs[0]) / batch)
         rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
