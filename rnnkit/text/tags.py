@@ -1,0 +1,256 @@
+"""Tags that mark the entities of a sentence, one tag a token: "B-PER", "I-PER", "O".
+
+An entity is a type with the tokens that it covers: `("PER", 0, 2)` covers tokens 0 and 1. No two of them overlap. Three
+schemes write them down, here for a sentence that names the people "Ana Ruiz" and "Bo" one right after the other:
+
+| scheme | Ana | Ruiz | Bo | left | |
+|---|---|---|---|---|---|
+| IOB1 | I-PER | I-PER | B-PER | O | B only where an entity touches one of its own type before it |
+| BIO (or IOB2) | B-PER | I-PER | B-PER | O | B at each beginning |
+| BIOES | B-PER | E-PER | S-PER | O | E at each end too, S where both are one token |
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+_PREFIXES = {"IOB1": "BI", "BIO": "BI", "BIOES": "BIES"}
+
+
+def spans(tags):
+    """The entities that tags mark.
+
+    All three schemes are read by one rule, that of the CoNLL evaluations: an entity goes on as long as its type does,
+    up to an E or S or before a B or S. So tags that keep to no scheme have entities too: an I after O begins one. Call
+    `check_tags` first where that would be a mistake.
+
+    Args:
+        tags: list of tags of one sentence.
+
+    Returns:
+        List of tuples `(type, begin, end)` in the order of the sentence; the tokens are `tokens[begin:end]`.
+
+    Raises:
+        ValueError: a tag is neither "O" nor B, I, E or S with a hyphen and a type.
+
+    Example:
+
+    >>> spans(["B-PER", "I-PER", "O", "B-LOC"])
+    [('PER', 0, 2), ('LOC', 3, 4)]
+
+    References:
+        Tjong Kim Sang and De Meulder 2003, "Introduction to the CoNLL-2003 shared task".
+    """
+    found = []
+    before = "O"
+    for position, tag in enumerate(_tags("spans", tags)):
+        _, type = split_tag(tag)
+        if goes_on(before, tag):
+            found[-1] = (type, found[-1][1], position + 1)
+        elif type:
+            found.append((type, position, position + 1))
+        before = tag
+    return found
+
+
+def tags_of(spans, length, scheme="BIO"):
+    """The tags that mark entities.
+
+    Args:
+        spans: list of `(type, begin, end)` in any order; `end` is the position after the last token.
+        length: number of tokens of the sentence.
+        scheme: "IOB1", "BIO" or "BIOES".
+
+    Returns:
+        List of `length` tags.
+
+    Raises:
+        ValueError: an entity is empty, overlaps another one or does not fit in `length`, or the scheme is unknown.
+
+    Example:
+
+    >>> tags_of([("PER", 0, 2), ("PER", 2, 3)], 4)
+    ['B-PER', 'I-PER', 'B-PER', 'O']
+    >>> tags_of([("PER", 0, 2), ("PER", 2, 3)], 4, "BIOES")
+    ['B-PER', 'E-PER', 'S-PER', 'O']
+    """
+    _check_scheme(scheme)
+    tags = ["O"] * length
+    last_type, last_end = None, 0
+    for type, begin, end in sorted(spans, key=lambda span: span[1]):
+        if not last_end <= begin < end <= length:
+            raise ValueError(
+                f"tags_of expected spans (type, begin, end) of at least one token that do not overlap, from 0 to "
+                f"{length}; received {(type, begin, end)!r}"
+                + (f" behind one that ends at {last_end}." if last_end else ".")
+            )
+        tags[begin:end] = [f"I-{type}"] * (end - begin)
+        if scheme != "IOB1" or (type, begin) == (last_type, last_end):
+            tags[begin] = f"B-{type}"
+        if scheme == "BIOES":
+            tags[end - 1] = f"E-{type}" if end - begin > 1 else f"S-{type}"
+        last_type, last_end = type, end
+    return tags
+
+
+def convert(tags, source, target):
+    """The same entities in another scheme.
+
+    Args:
+        tags: list of tags of one sentence.
+        source: the scheme of `tags`: "IOB1", "BIO" or "BIOES".
+        target: the scheme of the result.
+
+    Returns:
+        List of as many tags.
+
+    Raises:
+        ValueError: the tags do not keep to their scheme (see `check_tags`), or a scheme is unknown.
+
+    Example:
+
+    >>> convert(["I-PER", "I-PER", "B-PER", "O"], "IOB1", "BIO")
+    ['B-PER', 'I-PER', 'B-PER', 'O']
+    """
+    check_tags(tags, source)
+    return tags_of(spans(tags), len(tags), target)
+
+
+def check_tags(tags, scheme="BIO"):
+    """Refuse tags of a sentence that do not keep to their scheme.
+
+    Args:
+        tags: list of tags of one sentence.
+        scheme: "IOB1", "BIO" or "BIOES".
+
+    Raises:
+        ValueError: a tag is none of the scheme, or may not stand where it does. The message names its position, counted
+            from 0.
+
+    Example:
+
+    >>> check_tags(["O", "I-PER"])
+    Traceback (most recent call last):
+    ...
+    ValueError: Position 1: I-PER may not follow O in BIO.
+    """
+    _check_scheme(scheme)
+    before = "O"
+    for position, tag in enumerate(_tags("check_tags", tags)):
+        prefix, _ = split_tag(tag, f"Position {position}: ")
+        if prefix not in f"O{_PREFIXES[scheme]}":
+            raise ValueError(f"Position {position}: {tag} is no tag of {scheme}, which has O and {_named(scheme)}.")
+        if not _legal(before, tag, scheme):
+            behind = f"follow {before}" if position else "begin a sentence"
+            raise ValueError(f"Position {position}: {tag} may not {behind} in {scheme}.")
+        before = tag
+    if not _legal(before, "O", scheme):
+        raise ValueError(f"Position {len(tags) - 1}: {before} may not end a sentence in {scheme}.")
+
+
+class Transitions(NamedTuple):
+    """Which tags may begin a sequence `(tags,)`, follow one another `(tags, tags)`, from row to column, and end it."""
+
+    start: np.ndarray
+    between: np.ndarray
+    end: np.ndarray
+
+
+def legal_transitions(tags, scheme="BIO"):
+    """Which tag may begin a sentence, which may follow which, and which may end it.
+
+    Args:
+        tags: list of all tags, in the order of their numbers. The empty string, which is the padding of a `Vocabulary`,
+            is legal nowhere.
+        scheme: "IOB1", "BIO" or "BIOES".
+
+    Returns:
+        Named tuple `(start, between, end)` of boolean arrays `(tags,)`, `(tags, tags)` and `(tags,)`. `between[i, j]`
+        tells whether tag j may follow tag i.
+
+    Raises:
+        ValueError: a tag is none of the scheme or stands twice in the list, or the scheme is unknown.
+
+    Example:
+
+    >>> start, between, end = legal_transitions(["O", "B-PER", "I-PER"])
+    >>> start
+    array([ True,  True, False])
+    >>> between
+    array([[ True,  True, False],
+           [ True,  True,  True],
+           [ True,  True,  True]])
+    """
+    _check_scheme(scheme)
+    tags = check_tag_list("legal_transitions", tags, f"O{_PREFIXES[scheme]}")
+    return Transitions(
+        start=np.array([_legal("O", tag, scheme) for tag in tags]),
+        between=np.array([[_legal(before, tag, scheme) for tag in tags] for before in tags]),
+        end=np.array([_legal(tag, "O", scheme) for tag in tags]),
+    )
+
+
+def check_tag_list(name, tags, prefixes="OBIES"):
+    """The distinct tags of a list as a list; a `ValueError` that begins with `name` where they are not that.
+
+    An empty string, the padding, is let through.
+    """
+    tags = _tags(name, tags)
+    if not any(tags):
+        raise ValueError(f"{name} expected a list of at least one tag, received {tags!r}.")
+    for index, tag in enumerate(tags):
+        if tag and split_tag(tag, f"{name}: ")[0] not in prefixes:
+            raise ValueError(f"{name} expected tags with the prefixes {', '.join(prefixes)}, received {tag!r}.")
+        if tag in tags[:index]:
+            raise ValueError(f"{name} expected each tag once, received {tag!r} twice.")
+    return tags
+
+
+def split_tag(tag, where=""):
+    """The prefix and the type of a tag; the type of "O" is the empty string.
+
+    >>> split_tag("B-PER"), split_tag("O")
+    (('B', 'PER'), ('O', ''))
+    """
+    prefix, hyphen, type = tag.partition("-") if isinstance(tag, str) else ("", "", "")
+    if tag == "O" or prefix in ("B", "I", "E", "S") and type:
+        return prefix, type
+    raise ValueError(f"{where}expected a tag such as 'O', 'B-PER' or 'I-PER', received {tag!r}.")
+
+
+def goes_on(before, tag):
+    """Whether a tag is inside the entity that the tag before it is in, whatever the scheme.
+
+    >>> goes_on("B-PER", "I-PER"), goes_on("I-PER", "B-PER")
+    (True, False)
+    """
+    (before, type), (prefix, same) = split_tag(before), split_tag(tag)
+    return before in "BI" and prefix in "IE" and type == same
+
+
+def _legal(before, tag, scheme):
+    """Whether `tag` may follow `before`. The start and the end of a sentence are as O."""
+    if not before or not tag:
+        return False
+    prefix = split_tag(tag)[0]
+    if scheme == "BIO":
+        return prefix != "I" or goes_on(before, tag)
+    if scheme == "IOB1":
+        return prefix != "B" or split_tag(before)[1] == split_tag(tag)[1]
+    is_open = split_tag(before)[0] in "BI"  # BIOES: an entity that has begun goes on until its E
+    return goes_on(before, tag) if is_open else prefix in "OBS"
+
+
+def _check_scheme(scheme):
+    if scheme not in _PREFIXES:
+        raise ValueError(f"Expected a scheme out of {', '.join(_PREFIXES)}, got {scheme!r}.")
+
+
+def _tags(name, tags):
+    if isinstance(tags, str):
+        raise ValueError(f"{name} expected a list of tags, received one string, {tags!r:.40}. Split it.")
+    return list(tags)
+
+
+def _named(scheme):
+    return ", ".join(f"{prefix}-type" for prefix in _PREFIXES[scheme])
