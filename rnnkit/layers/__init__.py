@@ -5,6 +5,7 @@ from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.bridge import Bridge
 from rnnkit.layers.cell import RecurrentCell
+from rnnkit.layers.crf import CRF, CRFLoss
 from rnnkit.layers.decoder import Decoder
 from rnnkit.layers.elman import Elman, ElmanCell
 from rnnkit.layers.gru import GRU, GRUCell
@@ -20,12 +21,14 @@ from rnnkit.layers.wrappers import ResidualCell, ZoneoutCell
 
 __all__ = [
     "CBOW",
+    "CRF",
     "GRU",
     "LSTM",
     "AttentionCell",
     "BahdanauAttention",
     "Bidirectional",
     "Bridge",
+    "CRFLoss",
     "Decoder",
     "Elman",
     "ElmanCell",

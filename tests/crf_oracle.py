@@ -1,0 +1,92 @@
+"""A conditional random field by its definition, in float64 NumPy: every sequence of tags is written down and scored."""
+
+import itertools
+
+import numpy as np
+
+
+def sequences_and_scores(weights, emissions, legal=None):
+    """All sequences of one row that are legal, and the score of each: `emissions` of the steps that count alone.
+
+    `weights` are start, transitions and end; `legal(sequence)` tells which sequences are possible at all.
+    """
+    start, transitions, end = (np.asarray(weight, "float64") for weight in weights)
+    emissions = np.asarray(emissions, "float64")
+    time, tags = emissions.shape
+    sequences = [s for s in itertools.product(range(tags), repeat=time) if legal is None or legal(s)]
+    sequences = np.array(sequences, int).reshape(len(sequences), time)
+    scores = emissions[np.arange(time), sequences].sum(axis=1)
+    if time > 0:
+        scores += start[sequences[:, 0]] + end[sequences[:, -1]]
+        scores += transitions[sequences[:, :-1], sequences[:, 1:]].sum(axis=1)
+    return sequences, scores
+
+
+def log_sum_exp(scores):
+    if len(scores) == 0:
+        return -np.inf
+    return np.log(np.exp(scores - scores.max()).sum()) + scores.max()
+
+
+def log_likelihood(weights, emissions, allowed, legal=None):
+    """`allowed`: a set of tags for each step."""
+    sequences, scores = sequences_and_scores(weights, emissions, legal)
+    fits = [all(tag in tags for tag, tags in zip(sequence, allowed, strict=True)) for sequence in sequences]
+    return log_sum_exp(scores[np.array(fits, bool)]) - log_sum_exp(scores)
+
+
+def log_partition(weights, emissions, legal=None):
+    return log_sum_exp(sequences_and_scores(weights, emissions, legal)[1])
+
+
+def marginals(weights, emissions, legal=None):
+    """`(time, tags)`."""
+    sequences, scores = sequences_and_scores(weights, emissions, legal)
+    p = np.exp(scores - log_sum_exp(scores))
+    time, tags = np.shape(emissions)
+    return np.array([[p[sequences[:, t] == tag].sum() for tag in range(tags)] for t in range(time)]).reshape(time, tags)
+
+
+def entropy(weights, emissions, legal=None):
+    log_p = sequences_and_scores(weights, emissions, legal)[1]
+    log_p = log_p - log_sum_exp(log_p)
+    return -(np.exp(log_p) * log_p).sum()
+
+
+def n_best(weights, emissions, n, legal=None):
+    """The n best sequences and their scores, or as many as there are."""
+    sequences, scores = sequences_and_scores(weights, emissions, legal)
+    best = np.argsort(-scores, kind="stable")[:n]
+    return sequences[best], scores[best]
+
+
+def posterior_decode(weights, emissions, legal=None):
+    """Of the legal sequences that with the largest sum of marginals, and this sum."""
+    sequences, _ = sequences_and_scores(weights, emissions, legal)
+    p = marginals(weights, emissions, legal)
+    right = np.array([sum(p[t, tag] for t, tag in enumerate(sequence)) for sequence in sequences])
+    return sequences[right.argmax()], right.max()
+
+
+def obeys(names, scheme):
+    """A function that tells whether a sequence of tag numbers is one of the scheme, read from left to right."""
+
+    def legal(sequence):
+        inside, must_go_on = None, False  # the type of the entity that is open, and whether it has to go on
+        for name in (names[tag] for tag in sequence):
+            prefix, _, kind = name.partition("-")
+            if name == "":  # padding
+                return False
+            if scheme == "IOB1":
+                if prefix == "B" and inside != kind:
+                    return False
+            elif prefix in ("I", "E"):
+                if inside != kind:
+                    return False
+            elif must_go_on:
+                return False
+            inside = kind if prefix in ("B", "I") else None
+            must_go_on = scheme == "BIOES" and prefix in ("B", "I")
+        return not must_go_on
+
+    return legal
