@@ -161,8 +161,24 @@ def test_readme_shows_the_benchmark_as_it_was_measured():
         assert f"| {' | '.join(cells)} |" in readme
 
 
-def test_example_of_the_readme_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_readme_shows_decoding_as_it_was_measured():
+    rows = json.loads((ROOT / "benchmarks" / "results" / "decoding.json").read_text())["rows"]
+    readme = (ROOT / "README.md").read_text()
+    for name in dict.fromkeys(row["contender"] for row in rows):
+        one, many = [row for row in rows if row["contender"] == name]
+        cells = [f"{1000 * row['seconds']:,.1f} | {row['ratio']:.2f}" for row in (one, many)]
+        assert f"| {name} | {' | '.join(cells)} |" in readme
+
+
+def test_readme_tells_the_error_rates_as_they_were_measured():
+    results = json.loads((ROOT / "benchmarks" / "results" / "pronunciations.json").read_text())
+    phonemes, words = (f"{100 * results[f'{name} error rate']:.1f} %" for name in ("phoneme", "word"))
+    assert f"{phonemes} of the\nphonemes and {words} of the words are wrong" in (ROOT / "README.md").read_text()
+
+
+def test_examples_of_the_readme_run():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     names = {}
-    exec(code, names)
+    exec("\n".join(blocks), names)
     assert names["gates"]["f"].shape == (8, 20, 64)
+    assert names["found"].alignments.shape == (8, 1, 30, 20)
