@@ -61,16 +61,16 @@ def test_only_tabs_and_spaces_part_columns_and_only_line_feeds_end_lines(write):
 @pytest.mark.parametrize(
     ("content", "line", "problem"),
     [
-        ("a O\nb\n", 2, "expected a token and a tag in two columns, got the same column for token_column=0 and"),
-        ("a x O\nb O\n", 2, "expected 3 columns, as in the first line of the sentence, got 2 in 'b O'"),
-        ("a O\n\nNew York B-LOC\ncity O\n", 4, "expected 3 columns"),
-        ("a O\n\ncaf\u00e9 O\n".encode("latin-1"), 3, "expected UTF-8, got the byte 0xe9"),
-        ("a O\n".encode("utf-16"), 1, "expected UTF-8, got the byte 0xff"),
+        ("a O\nb\n", 2, ": expected a token and a tag in two columns, got the same column for token_column=0 and"),
+        ("a x O\nb O\n", 2, ": expected 3 columns, as in the first line of the sentence, got 2 in 'b O'"),
+        ("a O\n\nNew York B-LOC\ncity O\n", 4, ": expected 3 columns"),
+        ("a O\n\ncaf\u00e9 O\n".encode("latin-1"), 3, ", column 4: expected UTF-8, got the byte 0xe9"),
+        ("a O\n".encode("utf-16"), 1, ", column 1: expected UTF-8, got the byte 0xff"),
     ],
 )
 def test_errors_name_file_and_line(write, content, line, problem):
     path = write(content)
-    with pytest.raises(ValueError, match=re.escape(f"{path}, line {line}: {problem}")):
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line {line}{problem}")):
         read_conll(path)
 
 

@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections import Counter
+from itertools import chain
 
 import keras
 import numpy as np
@@ -100,8 +102,5 @@ class Batches(keras.utils.PyDataset):
 
 def frequent(sequences):
     """The sequences without tokens that are in all of them together only once."""
-    counts = {}
-    for sequence in sequences:
-        for token in sequence:
-            counts[token] = counts.get(token, 0) + 1
+    counts = Counter(chain.from_iterable(sequences))
     return [[token for token in sequence if counts[token] > 1] for sequence in sequences]

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from rnnkit.datasets.lines import utf8_lines
 from rnnkit.text.tags import split_tag
 
 
@@ -35,7 +36,8 @@ def read_conll(path, token_column=0, tag_column=-1):
 
     Raises:
         ValueError: a line is not UTF-8, has no such columns, or has another number of columns than its sentence began
-            with, or there is no sentence at all. The message names the file and the line, counted from 1.
+            with, or there is no sentence at all. The message names the file and the line, counted from 1, and
+            of bytes that are not UTF-8 the column.
         OSError: the file cannot be read.
 
     Example:
@@ -58,8 +60,8 @@ def read_conll(path, token_column=0, tag_column=-1):
     path = Path(path)
     sentences = Sentences([], [])
     width = None  # the number of columns of the sentence that is being read; None between sentences
-    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        columns = _columns(_decoded(line, f"{path}, line {number}"))
+    for number, line in utf8_lines(path, path.read_bytes()):
+        columns = _columns(line)
         if not columns or columns[0] == "-DOCSTART-":
             width = None
             continue
@@ -72,7 +74,7 @@ def read_conll(path, token_column=0, tag_column=-1):
         elif len(columns) != width:
             raise ValueError(
                 f"{path}, line {number}: expected {width} columns, as in the first line of the sentence, got "
-                f"{len(columns)} in {line.decode().strip()!r:.80}."
+                f"{len(columns)} in {line.strip()!r:.80}."
             )
         width = len(columns)
         sentences.tokens[-1].append(token)
@@ -80,15 +82,6 @@ def read_conll(path, token_column=0, tag_column=-1):
     if not sentences.tokens:
         raise ValueError(f"{path}: expected lines with a token and a tag, got a file without any.")
     return sentences
-
-
-def _decoded(line, where):
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{where}: expected UTF-8, got the byte {line[error.start]:#04x}. Save the file as UTF-8."
-        ) from None
 
 
 def _columns(line):

@@ -4,6 +4,8 @@ import gzip
 from pathlib import Path
 from typing import NamedTuple
 
+from rnnkit.datasets.lines import utf8_lines
+
 
 class Pairs(NamedTuple):
     """Sentences and, at the same index, their translations."""
@@ -48,15 +50,7 @@ def read_pairs(path):
     if path.suffix == ".gz":
         content = gzip.decompress(content)
     pairs = Pairs([], [])
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        try:
-            text = line.decode("utf-8").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            column = len(line[: error.start].decode("utf-8")) + 1
-            raise ValueError(
-                f"{path}, line {number}, column {column}: expected UTF-8, got the byte {line[error.start]:#04x}. "
-                "Save the file as UTF-8."
-            ) from None
+    for number, text in utf8_lines(path, content):
         if not text.strip() and "\t" not in text:
             continue
         source, tab, rest = text.partition("\t")

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from rnnkit.layers.arguments import agree, check_positive_integer
+from rnnkit.layers.masks import check_mask, without_padding
 
 
 class Attended(NamedTuple):
@@ -42,16 +43,15 @@ class Attention(keras.layers.Layer):
 
     def call(self, query, value, query_mask=None, value_mask=None):
         self._check(query, value, query_mask, value_mask)
+        query_mask = None if query_mask is None else ops.cast(query_mask, "bool")
+        attended = self.look(without_padding(query, query_mask), *self.memory(value, value_mask))
+        return Attended(*(without_padding(x, query_mask) for x in attended))
+
+    def memory(self, value, value_mask=None):
+        """All that `look` needs besides the query: the value without its padding, its boolean mask, and its keys."""
         value_mask = None if value_mask is None else ops.cast(value_mask, "bool")
-        if value_mask is not None:  # what stands in the padding must not reach a sum, not even as NaN times zero
-            value = ops.where(value_mask[..., None], value, ops.zeros_like(value))
-        if query_mask is not None:
-            query_mask = ops.cast(query_mask, "bool")[..., None]
-            query = ops.where(query_mask, query, ops.zeros_like(query))
-        attended = self.look(query, value, self.keys(value), value_mask)
-        if query_mask is None:
-            return attended
-        return Attended(*(ops.where(query_mask, x, ops.zeros_like(x)) for x in attended))
+        value = without_padding(value, value_mask)
+        return value, value_mask, self.keys(value)
 
     def keys(self, value):
         """What each position of the memory shows to a query, `(batch, value_time, features)`."""
@@ -61,8 +61,8 @@ class Attention(keras.layers.Layer):
         """How well each query fits each key, `(batch, query_time, value_time)`, on any scale."""
         raise NotImplementedError
 
-    def look(self, query, value, keys, value_mask=None):
-        """Alignment, context and attention vector; the arguments as in a call, with `keys(value)`, unchecked."""
+    def look(self, query, value, value_mask, keys):
+        """Alignment, context and attention vector of what `memory` returns, unchecked."""
         alignment = masked_softmax(self.score(query, keys), None if value_mask is None else value_mask[:, None, :])
         context = ops.matmul(alignment, value)
         attention = ops.tanh(ops.matmul(ops.concatenate([context, query], axis=-1), self.attention_kernel))
@@ -86,11 +86,7 @@ class Attention(keras.layers.Layer):
                     f"Layer {self.name!r} expected a {name} (batch, time, features), received shape "
                     f"{tuple(tensor.shape)}. A single step is a sequence of length 1: {name}[:, None]."
                 )
-            if mask is not None and not agree(mask.shape, tensor.shape[:2]):
-                raise ValueError(
-                    f"Layer {self.name!r} expected a {name}_mask (batch, time) = {tuple(tensor.shape[:2])}, received "
-                    f"shape {tuple(mask.shape)}."
-                )
+            check_mask(f"Layer {self.name!r}", mask, tensor, f"{name}_mask", f"a {name}")
         if not agree(query.shape[:1], value.shape[:1]):
             raise ValueError(
                 f"Layer {self.name!r} expected as many rows in the query as in the value, received shapes "

@@ -5,7 +5,7 @@ from keras import ops
 
 from rnnkit.layers.arguments import agree
 from rnnkit.layers.attention import Attended, Attention
-from rnnkit.layers.cell import refuse_dropout_each_step
+from rnnkit.layers.cell import cells_with_dropout
 from rnnkit.layers.wrappers import WrapperCell, ZoneoutCell
 
 
@@ -142,9 +142,7 @@ class AttentionCell(WrapperCell):
                 f"memory_time) as its last two states, received shapes {tuple(memory.shape)} and {tuple(mask.shape)}: "
                 "initial_state makes the list."
             )
-        mask = ops.cast(mask, "bool")
-        memory = ops.where(mask[..., None], memory, ops.zeros_like(memory))
-        return changing, [memory, mask, self.attention.keys(memory)]
+        return changing, list(self.attention.memory(memory, mask))
 
     def project(self, inputs, training=False):
         return inputs if self.input_feeding else super().project(inputs, training)
@@ -164,7 +162,7 @@ class AttentionCell(WrapperCell):
         if self.coverage:
             coverage = changing[-1]
             keys = keys + coverage[..., None] * self.coverage_vector
-        attended = self.attention.look(query[:, None], memory, keys, mask)
+        attended = self.attention.look(query[:, None], memory, mask, keys)
         attended = Attended(*(ops.squeeze(x, axis=1) for x in attended))
         new = [attended.attention] * self.input_feeding
         if self.coverage:
@@ -207,8 +205,7 @@ class AttentionCell(WrapperCell):
         return super().step(projected, states[: self.inner_states], training)
 
     def _look_at_all_steps(self, queries, constants):
-        memory, mask, keys = constants
-        return self.attention.look(queries, memory, keys, mask).attention
+        return self.attention.look(queries, *constants).attention
 
     def _split(self, states):
         """States of the cell inside, what else changes, and what does not."""
@@ -228,12 +225,15 @@ class AttentionCell(WrapperCell):
 
 def refuse_draws_in_steps(owner, cell):
     """For what projects its inputs inside of the loop, where nothing can be drawn."""
-    refuse_dropout_each_step(owner, cell)
-    if any(isinstance(inner, ZoneoutCell) for inner in _cells_inside(cell)):
-        raise ValueError(
-            f"{owner} knows the inputs only step by step, but ZoneoutCell draws for all steps before the first: use "
-            "recurrent_dropout of the cell."
-        )
+    if any(getattr(inner, "dropout_each_step", False) for inner, _ in cells_with_dropout(cell, 0)):
+        draws, instead = "dropout_each_step", "dropout with one mask for the sequence (dropout_each_step=False)"
+    elif any(isinstance(inner, ZoneoutCell) for inner in _cells_inside(cell)):
+        draws, instead = "ZoneoutCell", "recurrent_dropout of the cell"
+    else:
+        return
+    raise ValueError(
+        f"{owner} knows the inputs only step by step, but {draws} draws for all steps before the first: use {instead}."
+    )
 
 
 def _cells_inside(cell):

@@ -1,9 +1,12 @@
 """What a recurrent cell is."""
 
 import inspect
+from functools import partial
 
 import keras
 from keras import ops, tree
+
+from rnnkit.layers.states import plain
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -113,12 +116,14 @@ def prepare(cell, states):
 
 
 def run_step(cell, projected, states, training):
-    """`cell.step` for any cell: of a plain Keras cell, its `call`."""
+    """`cell.step` for any cell, with a flat list of states: of a plain Keras cell, its `call`."""
     if isinstance(cell, RecurrentCell):
         return cell.step(projected, states, training=training)
     takes_training = "training" in inspect.signature(cell.call).parameters
+    if tree.is_nested(cell.state_size):  # as nested as the cell wants them
+        states = tree.pack_sequence_as(plain(cell.state_size), list(states))
     output, states = cell(projected, states, **({"training": training} if takes_training else {}))
-    return output, list(states) if tree.is_nested(states) else [states]
+    return output, tree.flatten(states)
 
 
 def cells_with_dropout(cell, features):
@@ -132,20 +137,11 @@ def cells_with_dropout(cell, features):
         yield cell, features
 
 
-def refuse_dropout_each_step(owner, cell):
-    """For what projects its inputs inside of the loop, where nothing can be drawn."""
-    if any(getattr(inner, "dropout_each_step", False) for inner, _ in cells_with_dropout(cell, 0)):
-        raise ValueError(
-            f"{owner} knows the inputs only step by step, but dropout_each_step draws for all steps before the first: "
-            "use dropout with one mask for the sequence (dropout_each_step=False)."
-        )
-
-
 def loop_of(cell):
     """`cell.loop` for any cell."""
     if isinstance(cell, RecurrentCell):
         return cell.loop()
-    return lambda *arguments: run_step(cell, *arguments), size_of_output(cell), None
+    return partial(run_step, cell), size_of_output(cell), None
 
 
 def size_of_output(cell):

@@ -4,15 +4,8 @@ import keras
 from keras import ops, random, tree
 
 from rnnkit.layers.attention_cell import AttentionCell, refuse_draws_in_steps
-from rnnkit.layers.cell import (
-    RecurrentCell,
-    prepare,
-    project_inputs,
-    run_step,
-    size_of_output,
-)
+from rnnkit.layers.cell import RecurrentCell, prepare, project_inputs, run_step, size_of_output
 from rnnkit.layers.recurrent import Recurrent
-from rnnkit.layers.states import plain
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -145,7 +138,7 @@ class Decoder(keras.layers.Layer):
         if isinstance(self.cell, AttentionCell):
             attended, states = self.cell.look(projected, states)
             return _at_one_step(self.head, attended.attention), states, attended.alignment
-        output, states = _run_flat(self.cell, projected, states, training=False)
+        output, states = run_step(self.cell, projected, states, training=False)
         return _at_one_step(self.head, output), states, None
 
     def get_config(self):
@@ -187,7 +180,7 @@ class _OwnTokens(RecurrentCell):
         given, own = projected[:, :-1], projected[:, -1:]
         likely = ops.argmax(_at_one_step(self.head, before), axis=-1)
         inputs = ops.where(own > 0, ops.cast(_at_one_step(self.embedding, likely), given.dtype), given)
-        output, states = _run_flat(self.cell, project_inputs(self.cell, inputs, training), states, training)
+        output, states = run_step(self.cell, project_inputs(self.cell, inputs, training), states, training)
         return output, [output, *states]
 
     def reads(self, features):
@@ -197,14 +190,6 @@ class _OwnTokens(RecurrentCell):
 def _at_one_step(layer, inputs):
     """A layer over sequences at one step, as in inference."""
     return layer(inputs[:, None], training=False)[:, 0]
-
-
-def _run_flat(cell, projected, states, training):
-    """`run_step` with a flat list of states, however nested a plain Keras cell wants them."""
-    if not isinstance(cell, RecurrentCell) and tree.is_nested(cell.state_size):
-        states = tree.pack_sequence_as(plain(cell.state_size), states)
-    output, states = run_step(cell, projected, states, training)
-    return output, tree.flatten(states)
 
 
 class InPrecision(keras.layers.Layer):

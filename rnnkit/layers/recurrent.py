@@ -9,6 +9,7 @@ from rnnkit import backend
 from rnnkit.backend.unrolled import unrolled_scan
 from rnnkit.layers.arguments import agree
 from rnnkit.layers.cell import RecurrentCell, cells_with_dropout, loop_of, prepare, project_inputs
+from rnnkit.layers.masks import check_mask, without_padding
 from rnnkit.layers.states import StateVariables, reset_rows
 
 
@@ -124,9 +125,7 @@ class Recurrent(keras.layers.RNN):
         if initial_state is None and self.stateful:
             # Copies: on PyTorch, the variables are written to before gradients are taken.
             initial_state = tree.map_structure(ops.copy, list(self.states))
-        if mask is not None:
-            # What stands in the padding must not reach a gradient, not even as NaN times zero.
-            sequences = ops.where(mask[..., None], sequences, ops.zeros_like(sequences))
+        sequences = without_padding(sequences, mask)
         if backend.is_concrete(sequences) and bool(ops.any(ops.isnan(sequences))):
             raise ValueError(
                 f"Layer {self.name!r} expected numbers in its sequences, but a step that counts holds NaN. "
@@ -165,10 +164,9 @@ class Recurrent(keras.layers.RNN):
         states, constants = prepare(self.cell, all_states)
 
         def step(states, projected):
-            nested = [*states, *constants] if constants else tree.pack_sequence_as(initial_state, states)
-            output, new_states = cell_step(projected, nested, training)
+            output, new_states = cell_step(projected, [*states, *constants], training)
             self._check_output(output, zeros)
-            pairs = zip(tree.flatten(new_states)[: len(states)], states, strict=True)
+            pairs = zip(new_states[: len(states)], states, strict=True)
             return [ops.cast(new, old.dtype) for new, old in pairs], ops.cast(output, zeros.dtype)
 
         def masked_step(carry, inputs):
@@ -189,9 +187,9 @@ class Recurrent(keras.layers.RNN):
         if mask is not None:
             if outputs_of is not None:  # before its first step that counts, a row has no output
                 started = ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
-                outputs = ops.where(started, outputs, ops.zeros_like(outputs))
+                outputs = without_padding(outputs, started)
             if self.zero_output_for_mask:
-                outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
+                outputs = without_padding(outputs, mask)
         for cell, _ in dropping:
             cell.reset_dropout_mask()
             cell.reset_recurrent_dropout_mask()
@@ -205,11 +203,7 @@ class Recurrent(keras.layers.RNN):
                 f"Layer {self.name!r} expected sequences (batch, time, features) with at least one time step, "
                 f"received shape {tuple(sequences.shape)}."
             )
-        if mask is not None and not agree(mask.shape, (batch, time)):
-            raise ValueError(
-                f"Layer {self.name!r} expected a mask (batch, time) = {(batch, time)} for sequences of shape "
-                f"{tuple(sequences.shape)}, received shape {tuple(mask.shape)}."
-            )
+        check_mask(f"Layer {self.name!r}", mask, sequences)
         if initial_state is None:
             return
         states, sizes = tree.flatten(initial_state), tree.flatten(self.state_size)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops, tree
 
+from rnnkit.layers.masks import without_padding
 from rnnkit.layers.states import backward_copy, recurrent_layers, reset_state_of, split_states, state_size_of
 
 
@@ -100,7 +101,7 @@ class Stacked(keras.layers.Layer):
             last_states += tree.flatten(states)
         outputs = sequences
         if self.return_sequences and mask is not None and self._zeroes_masked_outputs:
-            outputs = ops.where(mask[..., None], outputs, ops.zeros_like(outputs))
+            outputs = without_padding(outputs, mask)
         elif not self.return_sequences and self.residual:
             outputs = _last_that_counts(outputs, mask)
         return (outputs, *last_states) if self.return_state else outputs
@@ -209,5 +210,5 @@ def _last_that_counts(outputs, mask):
     if mask is None:
         return outputs[:, -1]
     steps_left = ops.flip(ops.cumsum(ops.cast(ops.flip(mask, axis=1), "int32"), axis=1), axis=1)
-    is_last = ops.logical_and(mask, steps_left == 1)[..., None]
-    return ops.sum(ops.where(is_last, outputs, ops.zeros_like(outputs)), axis=1)
+    is_last = ops.logical_and(mask, steps_left == 1)
+    return ops.sum(without_padding(outputs, is_last), axis=1)

@@ -5,6 +5,7 @@ import numpy as np
 from keras import initializers, ops
 
 from rnnkit.layers.arguments import check_positive_integer
+from rnnkit.layers.masks import without_padding
 
 
 class _WordVectors(keras.layers.Layer):
@@ -195,7 +196,7 @@ class CBOW(_WordVectors):
                 f"CBOW expected a mask of the shape of contexts, {tuple(contexts.shape)}, received {tuple(mask.shape)}."
             )
         mask = ops.cast(mask, "bool")
-        contexts = ops.where(mask, contexts, ops.zeros_like(contexts))
+        contexts = without_padding(contexts, mask)
         vectors = ops.take(self.vector_table, contexts, axis=0)
         exists = ops.cast(mask, vectors.dtype)
         words = ops.maximum(ops.sum(exists, axis=1, keepdims=True), 1)

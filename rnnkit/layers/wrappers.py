@@ -5,7 +5,6 @@ from keras import ops, random, tree
 
 from rnnkit.layers.arguments import check_rate
 from rnnkit.layers.cell import RecurrentCell, project_inputs, run_step, size_of_output
-from rnnkit.layers.states import plain
 
 
 class WrapperCell(RecurrentCell):
@@ -39,11 +38,7 @@ class WrapperCell(RecurrentCell):
         return project_inputs(self.cell, inputs, training)
 
     def step(self, projected, states, training=False):
-        states = list(states)
-        if tree.is_nested(self.cell.state_size):  # as nested as the cell inside wants them
-            states = tree.pack_sequence_as(plain(self.cell.state_size), states)
-        output, states = run_step(self.cell, projected, states, training)
-        return output, tree.flatten(states)
+        return run_step(self.cell, projected, list(states), training)
 
     def gates(self, projected, states):
         """All that one step of the cell inside computes."""

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from rnnkit.metrics.token_weights import same_size, token_weights
 from rnnkit.text.tags import check_tag_list, goes_on, split_tag
 
 
@@ -133,7 +134,7 @@ class EntityF1(keras.metrics.Metric):
             y_true = ops.squeeze(y_true, -1)
         if len(y_pred.shape) == 3 and y_pred.shape[-1] == len(self.tags):
             y_pred = ops.argmax(y_pred, axis=-1)
-        if not len(y_true.shape) == len(y_pred.shape) == 2 or not all(map(_equal, y_true.shape, y_pred.shape)):
+        if not len(y_true.shape) == len(y_pred.shape) == 2 or not all(map(same_size, y_true.shape, y_pred.shape)):
             raise ValueError(
                 "EntityF1 expected targets (batch, time) and predictions (batch, time) or "
                 f"(batch, time, {len(self.tags)}), received {shapes}. Targets are numbers of tags, not one-hot rows."
@@ -142,18 +143,7 @@ class EntityF1(keras.metrics.Metric):
 
     def _weights(self, y_true, sample_weight, mask):
         """The weight of each token, `(batch, time)`, 0 where it does not count."""
-        weights = ops.ones_like(y_true, dtype="float32")
-        if sample_weight is not None:
-            sample_weight = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
-            shape = tuple(sample_weight.shape)
-            if len(shape) == 1:
-                sample_weight = sample_weight[:, None]
-            if len(shape) not in (1, 2) or not all(map(_spreads, sample_weight.shape, y_true.shape)):
-                raise ValueError(
-                    f"EntityF1 expected sample_weight of shape (batch, time) or (batch,), received {shape} for targets "
-                    f"of shape {tuple(y_true.shape)}."
-                )
-            weights = weights * sample_weight
+        weights = token_weights(self, y_true, sample_weight)
         if mask is not None:
             weights = ops.where(mask, weights, 0.0)
         if self.ignore_class is not None:
@@ -227,13 +217,3 @@ def _scores(predicted, true, right):
     recall = right / true if true else 0.0
     f1 = 2 * right / (predicted + true) if predicted + true else 0.0
     return EntityScores(precision, recall, f1, predicted, true, right)
-
-
-def _equal(one, other):
-    """Whether two sizes are the same, or might be: an unknown size is None."""
-    return one is None or other is None or one == other
-
-
-def _spreads(one, other):
-    """Whether the first size is the second one, or 1, which stands for all."""
-    return one == 1 or _equal(one, other)

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from rnnkit.metrics.token_weights import same_size, token_weights
+
 
 class TokenMean(keras.metrics.MeanMetricWrapper):
     """The mean of a value of each token, over all tokens that count.
@@ -23,7 +25,7 @@ class TokenMean(keras.metrics.MeanMetricWrapper):
     def update_state(self, y_true, y_pred, sample_weight=None):
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = self._targets(ops.convert_to_tensor(y_true), y_pred)
-        weights = self._weights(y_true, sample_weight)
+        weights = token_weights(self, y_true, sample_weight)
         if self.ignore_class is not None:
             counts = ops.not_equal(y_true, self.ignore_class)
             weights = ops.where(counts, weights, 0.0)
@@ -39,27 +41,9 @@ class TokenMean(keras.metrics.MeanMetricWrapper):
         if len(y_true.shape) == 3 and y_true.shape[-1] == 1:
             y_true = ops.squeeze(y_true, -1)
         shapes = [tuple(y_true.shape), tuple(y_pred.shape)[:-1]]
-        if [len(shape) for shape in shapes] != [2, 2] or not all(map(_agree, *shapes)):
+        if [len(shape) for shape in shapes] != [2, 2] or not all(map(same_size, *shapes)):
             raise ValueError(
                 f"{type(self).__name__} expected targets (batch, time) and predictions (batch, time, vocabulary), "
                 f"received shapes {tuple(y_true.shape)} and {tuple(y_pred.shape)}. Targets are ids, not one-hot rows."
             )
         return ops.cast(y_true, "int32")
-
-    def _weights(self, y_true, sample_weight):
-        weights = ops.ones_like(y_true, dtype="float32")
-        if sample_weight is None:
-            return weights
-        sample_weight = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
-        shape = tuple(sample_weight.shape)
-        if len(shape) not in (1, 2) or not all(map(_agree, shape, tuple(y_true.shape))):
-            raise ValueError(
-                f"{type(self).__name__} expected sample_weight of shape (batch, time) or (batch,), received {shape} "
-                f"for targets of shape {tuple(y_true.shape)}."
-            )
-        return weights * (sample_weight if len(shape) == 2 else sample_weight[:, None])
-
-
-def _agree(one, other):
-    """Whether two sizes are the same, or might be: an unknown size is None, a size of 1 stands for all."""
-    return one is None or other is None or one == other or one == 1

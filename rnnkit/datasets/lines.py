@@ -1,0 +1,23 @@
+"""The lines of a user's own text file."""
+
+
+def utf8_lines(path, content):
+    """Yields number, counted from 1, and text of each line of a file.
+
+    Args:
+        path: the file, for messages.
+        content: its bytes, in UTF-8, with or without a byte order mark; lines end as on Unix or as on Windows.
+
+    Raises:
+        ValueError: a line is not UTF-8. The message names the file, the line and the column.
+    """
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            column = len(line[: error.start].decode("utf-8")) + 1
+            raise ValueError(
+                f"{path}, line {number}, column {column}: expected UTF-8, got the byte {line[error.start]:#04x}. "
+                "Save the file as UTF-8."
+            ) from None
+        yield number, text.removesuffix("\r")
