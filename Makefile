@@ -1,6 +1,6 @@
 # Each command makes the environment that it needs; a second run reuses it. PYTHON=/path/to/python chooses the Python.
 
-.PHONY: help notebooks lab outputs test test-portable test-backends test-colab bench lock clean .venv .venv-jax .venv-torch .venv-colab
+.PHONY: help notebooks lab outputs student test test-portable test-backends test-colab bench lock clean .venv .venv-jax .venv-torch .venv-colab
 python := .venv/bin/python
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make test-backends  the unit tests on JAX and on PyTorch"
 	@echo "make test-colab     the notebooks in a twin of Colab's environment (needs a Python 3.13)"
 	@echo "make bench          every benchmark"
+	@echo "make student        the lessons with tasks instead of solutions, in build/student/"
 	@echo "make outputs        run every notebook and store its outputs in notebooks/"
 	@echo "make lock           pin the dependencies again (needs uv)"
 	@echo "make clean          remove the environments and build/"
@@ -20,6 +21,9 @@ notebooks: .venv
 
 outputs: .venv
 	@$(python) tools/notebooks.py --in-place
+
+student: .venv
+	@$(python) tools/student.py
 
 lab: .venv
 	@$(python) -m jupyterlab --notebook-dir=notebooks

@@ -1,0 +1,106 @@
+"""Writes the copies of the lessons that students get: tasks instead of solutions, no outputs.
+
+python tools/student.py             every notebook, into build/student/
+python tools/student.py FILE ...    only these
+
+In a cell tagged `exercise`, what stands between `### BEGIN SOLUTION` and `### END SOLUTION` becomes a stub that raises
+`NotImplementedError` with the task, taken from the text above: the sentence that begins "Write `name(...)`". Cells
+tagged `hidden`, and what stands between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`, are left out. The badge
+is, too: it opens the lesson with its solutions. The same notebook gives the same copy, byte for byte.
+"""
+
+import argparse
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = re.compile(r"^([ \t]*)### (BEGIN|END) (SOLUTION|HIDDEN TESTS)[ \t]*$", re.MULTILINE)
+BADGE = re.compile(r"^\[!\[Open In Colab\].*\n\n?", re.MULTILINE)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb")))
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "student", help="folder of the copies")
+    options = parser.parse_args()
+    errors = 0
+    for path in options.files:
+        try:
+            copy = nbformat.v4.writes(student_copy(nbformat.read(path, as_version=4))) + "\n"
+        except ValueError as problem:
+            print(f"{path.name}: {problem}", file=sys.stderr)
+            errors += 1
+            continue
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / path.name).write_text(copy, encoding="utf-8")
+        print(options.output / path.name)
+    return 1 if errors else 0
+
+
+def student_copy(notebook):
+    """The notebook without solutions, hidden tests and outputs.
+
+    Raises:
+        ValueError: a mark has no partner, stands in a cell without the tag, or a task is nowhere told. The message
+            names the cell.
+    """
+    text, cells = "", []
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "hidden" in tags:
+            continue
+        if cell.cell_type == "markdown":
+            text = cell.source
+            cell.source = BADGE.sub("", cell.source)
+        else:
+            cell.source = without_answers(cell.source, text, f"cell [{cell.execution_count}]", "exercise" in tags)
+            cell.outputs, cell.execution_count = [], None
+        cell.metadata = {"tags": tags} if tags else {}
+        cells.append(cell)
+    notebook.cells = cells
+    return notebook
+
+
+def without_answers(source, text, where, is_exercise):
+    """The source of a code cell with stubs in the place of solutions and without hidden tests."""
+    marks = list(MARK.finditer(source))
+    kinds = [f"{mark[2]} {mark[3]}" for mark in marks]
+    if kinds[1::2] != [kind.replace("BEGIN", "END") for kind in kinds[::2]] or any(
+        "END" in kind for kind in kinds[::2]
+    ):
+        raise ValueError(f"{where}: expected each BEGIN to be followed by its END, got {kinds}.")
+    if is_exercise != ("BEGIN SOLUTION" in kinds):
+        raise ValueError(f"{where}: expected a solution between its marks in cells tagged exercise, and only there.")
+    for begin, end in reversed(list(zip(marks[::2], marks[1::2], strict=True))):
+        stub = ""
+        if begin[3] == "SOLUTION":
+            definition = re.findall(r"^(?:def|class) (\w+)", source[: begin.start()], re.MULTILINE)
+            if not definition:
+                raise ValueError(f"{where}: expected the solution inside of a function or class.")
+            stub = textwrap.indent(stub_of(task(definition[-1], text, where)), begin[1])
+        source = source[: begin.start()] + stub + source[end.end() :]
+    return source.strip("\n")
+
+
+def task(name, text, where):
+    """The sentence of the text that begins with "Write `name("."""
+    begin = re.search(rf"Write `{name}\b", text)
+    if begin is None:
+        raise ValueError(f"{where}: expected a text before the cell that says 'Write `{name}(...)`: ...'.")
+    return re.split(r"(?<=[.?])\s", " ".join(text[begin.start() :].split()))[0]
+
+
+def stub_of(sentence):
+    """Source that raises the sentence, in lines of a readable length."""
+    if len(sentence) <= 80:
+        return f"raise NotImplementedError({sentence!r})"
+    lines = "\n".join(repr(line) for line in textwrap.wrap(sentence, 100, drop_whitespace=False))
+    return f"raise NotImplementedError(\n{textwrap.indent(lines, '    ')}\n)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
