@@ -53,6 +53,29 @@ def entropy(weights, emissions, legal=None):
     return -(np.exp(log_p) * log_p).sum()
 
 
+def forward_backward(weights, emissions):
+    """What the sum over all sequences comes to for a row of any length, by the textbook's two recursions.
+
+    Returns the marginals `(time, tags)`, the expected moves from tag to tag `(tags, tags)`, and the best sequence.
+    Impossible moves and tags have scores of minus infinity.
+    """
+    start, transitions, end = (np.asarray(weight, "float64") for weight in weights)
+    emissions = np.asarray(emissions, "float64")
+    before, after, best, pointers = [start + emissions[0]], [end], start + emissions[0], []
+    for emission in emissions[1:]:
+        before.append(np.logaddexp.reduce(before[-1][:, None] + transitions, axis=0) + emission)
+        pointers.append((best[:, None] + transitions).argmax(axis=0))
+        best = (best[:, None] + transitions).max(axis=0) + emission
+    for emission in emissions[:0:-1]:
+        after.insert(0, np.logaddexp.reduce(transitions + emission + after[0], axis=1))
+    path = [(best + end).argmax()]
+    for pointer in reversed(pointers):
+        path.insert(0, pointer[path[0]])
+    before, after, total = np.array(before), np.array(after), np.logaddexp.reduce(before[-1] + end)
+    moves = np.exp(before[:-1, :, None] + transitions + (emissions + after)[1:, None] - total).sum(axis=0)
+    return np.exp(before + after - total), moves, path
+
+
 def n_best(weights, emissions, n, legal=None):
     """The n best sequences and their scores, or as many as there are."""
     sequences, scores = sequences_and_scores(weights, emissions, legal)

@@ -363,6 +363,37 @@ def test_long_and_wide(time, num_tags):
     np.testing.assert_allclose(likelihood, wanted_score - wanted, rtol=2e-6)
 
 
+def test_a_thousand_steps_lose_nothing():
+    """With constraints, tags that are ruled out and a mask with holes: marginals, gradients and the best sequence."""
+    names, time = ["O", "B-X", "I-X", "B-Y", "I-Y"], 1000
+    layer, legal = randomized(CRF(5, names)), crf.legal_moves(names, 5)
+    rng = np.random.default_rng(0)
+    emissions = rng.normal(scale=3.0, size=(3, time, 5)).astype("float32")
+    emissions[rng.random(emissions.shape) < 0.2 * (np.arange(5) > 0)] = -np.inf  # O is always possible
+    mask = rng.random((3, time)) < np.array([[1.0], [0.9], [0.4]])
+    coefficients = ops.convert_to_tensor(np.array([0.5, -2.0, 1.0], "float32"))
+    weights = [np.where(moves, weight, -np.inf) for weight, moves in zip(layer.get_weights(), legal, strict=True)]
+    wanted = [crf_oracle.forward_backward(weights, row) for row in rows_of(emissions, mask)]
+    p = np.array([spread(row[0], counts) for row, counts in zip(wanted, mask, strict=True)])
+    moves = sum(c * row[1] for c, row in zip([0.5, -2.0, 1.0], wanted, strict=True))
+
+    def results(x, transitions):
+        def loss(x, transitions):
+            weights = [layer.start.value, transitions, layer.end.value]
+            return with_weights(layer, weights, lambda: ops.sum(layer.log_partition(x, mask) * coefficients))
+
+        return *backend.gradient(loss, [x, transitions]), layer.marginals(x, mask), layer.decode(x, mask).tags
+
+    compiled = results if keras.backend.backend() == "torch" else backend.compiled(results, layer.variables)
+    inputs = [ops.convert_to_tensor(emissions), layer.transitions.value]
+    of_emissions, of_transitions, marginals, tags = map(to_numpy, compiled(*inputs))
+    np.testing.assert_allclose(marginals, p, atol=2e-6)
+    np.testing.assert_allclose(of_emissions, np.array([0.5, -2.0, 1.0])[:, None, None] * p, atol=4e-6)
+    np.testing.assert_allclose(of_transitions, moves, rtol=2e-6, atol=5e-4)
+    for row, (_, _, path), counts in zip(tags, wanted, mask, strict=True):
+        np.testing.assert_array_equal(row[counts], path)
+
+
 X = np.array([[5, 3, 8, 2, 1], [4, 4, 9, 0, 0], [7, 0, 0, 0, 0], [2, 6, 3, 5, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]])
 Y = np.array([[0, 1, 2, 0, 1], [1, 2, 2, 0, 0], [0, 0, 0, 0, 0], [1, 1, 2, 0, 0], [0, 0, 0, 0, 0], [0, 0, 1, 2, 2]])
 NAMES = ["O", "B-P", "I-P"]

@@ -176,6 +176,28 @@ def test_readme_tells_the_error_rates_as_they_were_measured():
     assert f"{phonemes} of the\nphonemes and {words} of the words are wrong" in (ROOT / "README.md").read_text()
 
 
+def test_readme_shows_the_crf_as_it_was_measured():
+    rows = json.loads((ROOT / "benchmarks" / "results" / "crf.json").read_text())["rows"]
+    readme = (ROOT / "README.md").read_text()
+    for shape in dict.fromkeys(tuple(row["shape"]) for row in rows):
+        cells = [" × ".join(map(str, shape))]
+        for backend in ("torch", "tensorflow"):
+            for work in ("training", "decoding"):
+                of_work = [
+                    row for row in rows if (*row["shape"], row["backend"], row["work"]) == (*shape, backend, work)
+                ]
+                cells.append(" / ".join(f"{row['ratio']:.1f}" for row in sorted(of_work, key=lambda row: row["mask"])))
+        assert f"| {' | '.join(cells)} |" in readme
+
+
+def test_readme_shows_the_entities_as_they_were_measured():
+    rows = json.loads((ROOT / "benchmarks" / "results" / "ner.json").read_text())["rows"]
+    for row in rows:
+        seeds = f"{min(row['each']):.1f} to {max(row['each']):.1f} " if len(row["each"]) > 1 else ""
+        line = f"| {row['contender']} | {row['F1']:.1f} | {seeds}| {row['seconds']:.1f} |"
+        assert line in (ROOT / "README.md").read_text()
+
+
 def test_examples_of_the_readme_run():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     names = {}

@@ -63,7 +63,7 @@ case $folder in
         ;;
     .venv-torch)
         create 3.11 3.12 3.13
-        pip_install torch==2.13.0 -e ".[course,torch,test]"  # the pinned PyTorch; pip alone finds a local CPU build
+        pip_install torch==2.13.0 -e ".[course,torch,test,bench]"  # the pinned PyTorch; pip alone finds a local CPU build
         ;;
     .venv-colab)
         create 3.13

@@ -1,8 +1,9 @@
-"""What differs between TensorFlow, JAX and PyTorch: four functions, each backend's in a file of its own.
+"""What differs between TensorFlow, JAX and PyTorch: four functions and a module, in files of their own.
 
 `scan(step, carry, sequences, output)` runs a step over time, `gradient(function, tensors)` differentiates,
 `compiled(function, variables)` makes one program of a function, and `is_concrete(tensor)` says whether a tensor's
-numbers are known now. All else in rnnkit is written with `keras.ops`.
+numbers are known now. `chains` has the recursions over a batch of linear chains. All else in rnnkit is written with
+`keras.ops`.
 """
 
 import importlib
@@ -15,3 +16,4 @@ compiled = _backend.compiled
 gradient = _backend.gradient
 is_concrete = _backend.is_concrete
 scan = _backend.scan
+chains = importlib.import_module(f"rnnkit.backend.chains_{'torch' if keras.backend.backend() == 'torch' else 'keras'}")

@@ -8,7 +8,9 @@ import numpy as np
 from keras import ops
 
 from rnnkit import backend
+from rnnkit.backend import chains
 from rnnkit.layers.arguments import agree, check_positive_integer
+from rnnkit.layers.masks import check_mask, without_padding
 from rnnkit.text import legal_transitions
 
 NEVER = -1e30  # the score of what is impossible: finite, so that no sum of scores and no gradient becomes NaN
@@ -62,8 +64,9 @@ class CRF(keras.layers.Layer):
     log-likelihood minus infinity, with a gradient of zero: a loss of infinity in `fit` says that a label is illegal
     (check the data), and the weights stay sound.
 
-    All is computed in float32 under a mixed policy, as sums over time need it. Time and memory grow with time times
-    num_tags squared, times n in `n_best`.
+    All is computed in float32 under a mixed policy, as sums over time need it. The work grows with time times num_tags
+    squared, times n in `n_best`; likelihood, its gradient and decoding keep no more than time times num_tags, and
+    num_tags squared.
 
     Args:
         num_tags: how many tags there are.
@@ -240,11 +243,7 @@ class CRF(keras.layers.Layer):
                 f"Layer {self.name!r} expected emissions (batch, time, num_tags={self.num_tags}) with at least one "
                 f"time step, received shape {tuple(emissions.shape)}: a Dense({self.num_tags}) before it makes them."
             )
-        if mask is not None and not agree(mask.shape, emissions.shape[:2]):
-            raise ValueError(
-                f"Layer {self.name!r} expected a mask (batch, time) = {tuple(emissions.shape[:2])}, received shape "
-                f"{tuple(mask.shape)}."
-            )
+        check_mask(f"Layer {self.name!r}", mask, emissions, of="emissions")
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -362,7 +361,7 @@ def legal_moves(names, num_tags, scheme=None):
 class Chain(NamedTuple):
     """A batch of chains, each with the steps that count first and in their order: what sums and decoders read."""
 
-    emissions: object  # (time, batch, tags), zeros behind the last step of a chain
+    emissions: object  # (time, tags, batch), zeros behind the last step of a chain
     lengths: object  # int32, (batch,)
     start: object  # (tags,)
     transitions: object  # (tags, tags)
@@ -372,68 +371,67 @@ class Chain(NamedTuple):
 
     @property
     def counts(self):
-        """Which steps there are, `(time, batch, 1)`."""
-        return self._steps < self.lengths[:, None]
+        """Which steps there are, `(time, 1, batch)`."""
+        return self._steps < self.lengths
 
     @property
     def last(self):
-        """Which step is a chain's last, `(time, batch, 1)`."""
-        return self._steps == self.lengths[:, None] - 1
-
-    def futures(self):
-        """What stands for the score of all that follows a step, f: g * f + e. For the last step, g is 0 and e the end.
-
-        Returns g `(time, batch, 1)` and e `(time, batch, tags)`.
-        """
-        last = ops.cast(self.last, self.end.dtype)
-        return 1.0 - last, last * self.end
+        """Which step is a chain's last, `(time, 1, batch)`."""
+        return self._steps == self.lengths - 1
 
     @property
     def _steps(self):
         return ops.arange(ops.shape(self.emissions)[0], dtype="int32")[:, None, None]
 
     def at_last(self, values):
-        """Of `(time, batch, ...)` what belongs to the last step of each chain."""
-        batch = ops.shape(self.lengths)[0]
-        flat = ops.reshape(values, (-1, *values.shape[2:]))
-        return ops.take(flat, ops.maximum(self.lengths - 1, 0) * batch + ops.arange(batch, dtype="int32"), axis=0)
+        """Of `(time, n, batch)` what belongs to the last step of each chain, `(n, batch)`; 0 of empty rows."""
+        return ops.sum(ops.where(self.last, values, 0.0), axis=0)
+
+    def total(self, shifts, last):
+        """The score of whole sequences, `(n, batch)`: all shifts, and the scores after the last; 0 of empty rows."""
+        return ops.where(self.lengths > 0, ops.sum(ops.where(self.counts, shifts, 0.0), axis=0) + last, 0.0)
 
     def put_back(self, values):
-        """Of `(time, batch, ...)` each step where it stood, `(batch, time, ...)`, and zeros where nothing counts."""
+        """Of `(time, n, batch)` each step where it stood, `(batch, time, n)`, and zeros where nothing counts."""
+        values = ops.transpose(values, (2, 0, 1))
         if self.mask is None:
-            return ops.swapaxes(values, 0, 1)
-        batch, ones = ops.shape(self.lengths)[0], (1,) * (len(values.shape) - 2)
+            return values
         step = ops.maximum(ops.cumsum(ops.cast(self.mask, "int32"), axis=1) - 1, 0)
-        flat = ops.reshape(values, (-1, *values.shape[2:]))
-        found = ops.take(flat, step * batch + ops.arange(batch, dtype="int32")[:, None], axis=0)
-        return ops.where(ops.reshape(self.mask, (*ops.shape(self.mask), *ones)), found, ops.zeros_like(found))
+        return without_padding(_rows(values, step), self.mask)
 
 
 def chain_of(emissions, mask, start, transitions, end):
     """A `Chain` from emissions `(batch, time, tags)`."""
-    batch, time, num_tags = ops.shape(emissions)
+    batch, time, _ = ops.shape(emissions)
     if mask is None:
         lengths = ops.full((batch,), time, dtype="int32")
-        return Chain(ops.swapaxes(emissions, 0, 1), lengths, start, transitions, end, None, None)
-    steps, rows = ops.arange(time, dtype="int32"), ops.arange(batch, dtype="int32")
+        return Chain(ops.transpose(emissions, (1, 2, 0)), lengths, start, transitions, end, None, None)
+    steps = ops.arange(time, dtype="int32")
     order = ops.cast(ops.argsort(ops.where(mask, steps, steps + time), axis=1), "int32")
     lengths = ops.sum(ops.cast(mask, "int32"), axis=1)
-    places = ops.transpose(order + rows[:, None] * time)
-    emissions = ops.take(ops.reshape(emissions, (-1, num_tags)), places, axis=0)
+    emissions = ops.transpose(_rows(emissions, order), (1, 2, 0))
     chain = Chain(emissions, lengths, start, transitions, end, mask, order)
     # What stands in the padding must not reach a gradient, not even as NaN times zero.
     return chain._replace(emissions=ops.where(chain.counts, emissions, 0.0))
 
 
+def _rows(values, steps):
+    """Of `(batch, time, n)` the given steps of each row, int32 `(batch, time)`."""
+    batch, time, width = ops.shape(values)
+    first = ops.arange(batch, dtype="int32")[:, None] * time
+    return ops.take(ops.reshape(values, (-1, width)), first + steps, axis=0)
+
+
 def path_steps(chain, tags):
-    """What each step adds to the score of tags, int32 `(batch, time)`, all valid numbers: `(time, batch, 1)`."""
+    """What each step adds to the score of tags, int32 `(batch, time)`, all valid numbers: `(time, 1, batch)`."""
     num_tags = chain.start.shape[0]
     tags = ops.transpose(tags if chain.order is None else ops.take_along_axis(tags, chain.order, axis=1))
-    emitted = ops.where(tags[..., None] == ops.arange(num_tags, dtype="int32"), chain.emissions, 0.0)
+    is_tag = tags[:, None] == ops.arange(num_tags, dtype="int32")[:, None]
+    emitted = ops.sum(ops.where(is_tag, chain.emissions, 0.0), axis=1, keepdims=True)
     moved = ops.take(ops.reshape(chain.transitions, (-1,)), tags[:-1] * num_tags + tags[1:], axis=0)
     moved = ops.concatenate([ops.take(chain.start, tags[:1], axis=0), moved], axis=0)
-    ended = ops.where(chain.last, ops.take(chain.end, tags, axis=0)[..., None], 0.0)
-    return ops.where(chain.counts, ops.sum(emitted, axis=-1, keepdims=True) + moved[..., None] + ended, 0.0)
+    ended = ops.where(chain.last, ops.take(chain.end, tags, axis=0)[:, None], 0.0)
+    return ops.where(chain.counts, emitted + moved[:, None] + ended, 0.0)
 
 
 def log_sum(chain, path=None):
@@ -446,29 +444,27 @@ def log_sum(chain, path=None):
     over the steps, which keeps less and takes less time than to differentiate the run forward.
     """
 
-    def run(*scores):
-        *scores, path = scores
-        of = chain._replace(**dict(zip(names, scores, strict=True)))
-        alphas, shifts = _forward(of, _log_sum_exp)
-        total = _total(of, shifts - path, _log_sum_exp(of.at_last(alphas) + of.end))
+    def run(emissions, start, transitions, end, path):
+        sums, shifts = chains.sums(emissions, start, transitions)
+        scores = chain.at_last(sums) + end[:, None]
 
-        def gradient(*scores, upstream=None):  # Keras gives (upstream,) or (*scores, upstream=upstream)
-            weight = scores[0] if upstream is None else upstream
-            weight = ops.where(of.counts, weight[:, None], 0.0)
-            p, moves = _backward(of, alphas, ops.where(of.last, 0.0, weight))
-            p = p * weight
-            return p, ops.sum(p[0], axis=0), moves, ops.sum(ops.where(of.last, p, 0.0), axis=(0, 1)), -weight
+        def gradient(*received, upstream=None):  # Keras gives (upstream,) or (*scores, upstream=upstream)
+            weight = received[0] if upstream is None else upstream
+            of_run = chain._replace(transitions=transitions)  # not the outer ones: JAX holds them for others
+            p, moves = _backward(of_run, sums, scores, weight)
+            of_end = ops.sum(ops.where(chain.last, p, 0.0), axis=(0, 2))
+            return p, ops.sum(p[0], axis=-1), moves, of_end, ops.where(chain.counts, -weight, 0.0)
 
-        return total, gradient
+        return chain.total(shifts - path, ops.logsumexp(scores, axis=0, keepdims=True))[0], gradient
 
-    names = ("emissions", "start", "transitions", "end")
-    path = ops.zeros_like(chain.emissions[..., :1]) if path is None else path
-    return ops.custom_gradient(run)(*(getattr(chain, name) for name in names), path)
+    path = ops.zeros_like(chain.emissions[:, :1]) if path is None else path
+    return ops.custom_gradient(run)(chain.emissions, chain.start, chain.transitions, chain.end, path)
 
 
 def marginals(chain):
-    """p(y_t = k), `(time, batch, tags)`: the forward-backward algorithm."""
-    return _backward(chain, _forward(chain, _log_sum_exp)[0])[0]
+    """p(y_t = k), `(time, tags, batch)`: the forward-backward algorithm."""
+    sums, _ = chains.sums(chain.emissions, chain.start, chain.transitions)
+    return _backward(chain, sums, chain.at_last(sums) + chain.end[:, None], ops.ones_like(sums[0, 0]))[0]
 
 
 def entropy(chain):
@@ -481,31 +477,24 @@ def entropy(chain):
     def step(before, emission):
         scores, entropies = before
         alpha = scores + emission
-        alpha = alpha - ops.stop_gradient(ops.max(alpha, axis=-1, keepdims=True))
-        into = alpha[:, None, :] + ops.transpose(chain.transitions)
-        return [_log_sum_exp(into), _expected(into, entropies[:, None, :])], [alpha, entropies]
+        alpha = alpha - ops.stop_gradient(ops.max(alpha, axis=0, keepdims=True))
+        into = alpha[:, None] + chain.transitions[:, :, None]
+        return [ops.logsumexp(into, axis=0), _expected(into, entropies[:, None])], [alpha, entropies]
 
     zeros = ops.zeros_like(chain.emissions[0])
-    (alphas, entropies), _ = backend.scan(step, [zeros + chain.start, zeros], chain.emissions, [zeros, zeros])
-    total = _expected(chain.at_last(alphas) + chain.end, chain.at_last(entropies))
+    (alphas, entropies), _ = backend.scan(step, [zeros + chain.start[:, None], zeros], chain.emissions, [zeros, zeros])
+    total = _expected(chain.at_last(alphas) + chain.end[:, None], chain.at_last(entropies))
     return ops.where(chain.lengths > 0, total, 0.0)
 
 
 def best_path(chain):
     """The best sequence and its score: forward with the best instead of the sum, and back along it."""
-    alphas, shifts = _forward(chain, lambda scores: ops.max(scores, axis=-1))
-    into, numbers = ops.transpose(chain.transitions), ops.arange(chain.start.shape[0], dtype="int32")
-
-    def step(future, inputs):
-        alpha, goes_on = inputs
-        tag = ops.cast(ops.argmax(alpha + goes_on * future, axis=-1), "int32")
-        return ops.cast(tag[:, None] == numbers, into.dtype) @ into, tag
-
-    goes_on, ends = chain.futures()
-    backwards = _reversed(alphas + ends, goes_on)
-    tags, _ = backend.scan(step, ops.zeros_like(alphas[0]), backwards, ops.zeros_like(chain.lengths))
-    score = _total(chain, shifts, ops.max(chain.at_last(alphas) + chain.end, axis=-1))
-    return TagPath(chain.put_back(ops.flip(tags, axis=0)), _minus_infinity_if_never(score))
+    bests, shifts = chains.bests(chain.emissions, chain.start, chain.transitions)
+    last = ops.cast(chain.last, bests.dtype)
+    with_end = bests + last * chain.end[:, None]
+    tags = chains.traced(with_end, chain.transitions, 1.0 - last)
+    score = chain.total(shifts, ops.max(chain.at_last(with_end), axis=0, keepdims=True))[0]
+    return TagPath(chain.put_back(tags[:, None])[..., 0], _minus_infinity_if_never(score))
 
 
 def best_paths(chain, n):
@@ -522,15 +511,18 @@ def best_paths(chain, n):
         alpha = before + emission[..., None]
         shift = ops.max(alpha, axis=(1, 2), keepdims=True)
         alpha = ops.reshape(alpha - shift, (-1, num_tags * n))
-        before, places = top(alpha[:, None, :] + into)
+        before, places = top(alpha[:, None] + into)
         return before, [alpha, ops.reshape(places, (-1, num_tags * n)), shift[:, 0]]
 
-    zeros = ops.zeros_like(ops.repeat(chain.emissions[0], n, axis=-1))
+    emissions = ops.swapaxes(chain.emissions, 1, 2)
+    zeros = ops.zeros_like(ops.repeat(emissions[0], n, axis=-1))
     like = [zeros, ops.zeros_like(zeros, dtype="int32"), zeros[:, :1]]
     before = ops.reshape(zeros, (-1, num_tags, n)) + chain.start[:, None] + alone
-    (alphas, places, shifts), _ = backend.scan(step, before, chain.emissions, like)
-    score, end = top(chain.at_last(alphas) + ops.repeat(chain.end, n))
-    score = ops.where(chain.lengths[:, None] > 0, _total(chain, shifts, score), alone)
+    (alphas, places, shifts), _ = backend.scan(step, before, emissions, like)
+    at_last = chain.at_last(ops.swapaxes(alphas, 1, 2))
+    score, end = top(ops.transpose(at_last) + ops.repeat(chain.end, n))
+    score = ops.transpose(chain.total(ops.swapaxes(shifts, 1, 2), ops.transpose(score)))
+    score = ops.where(chain.lengths[:, None] > 0, score, alone)
 
     def back(place, inputs):
         places, last = inputs
@@ -539,78 +531,24 @@ def best_paths(chain, n):
 
     # A place is a tag and a rank. The places of step t lead from t + 1 to t.
     before = ops.concatenate([ops.zeros_like(places[:1]), places[:-1]], axis=0)
-    tags, _ = backend.scan(back, end, _reversed(before, chain.last), end)
-    tags = ops.swapaxes(chain.put_back(ops.flip(tags, axis=0)), 1, 2)
+    last = ops.swapaxes(chain.last, 1, 2)
+    tags, _ = backend.scan(back, end, [ops.flip(before, axis=0), ops.flip(last, axis=0)], end)
+    tags = ops.swapaxes(chain.put_back(ops.swapaxes(ops.flip(tags, axis=0), 1, 2)), 1, 2)
     return TagPath(ops.where((score > NEVER / 2)[..., None], tags, 0), _minus_infinity_if_never(score))
 
 
-def _forward(chain, combine):
-    """Of each step the score of all beginnings up to it, by their last tag, shifted so that the largest is 0.
-
-    Returns these `(time, batch, tags)` and the shifts `(time, batch, 1)`. `combine` brings the scores over the tags
-    before, its last axis, together.
-    """
-    into = ops.transpose(chain.transitions)
-
-    def step(before, emission):
-        alpha = before + emission
-        shift = ops.stop_gradient(ops.max(alpha, axis=-1, keepdims=True))
-        alpha = alpha - shift
-        return combine(alpha[:, None, :] + into), [alpha, shift]
-
-    zeros = ops.zeros_like(chain.emissions[0])
-    (alphas, shifts), _ = backend.scan(step, zeros + chain.start, chain.emissions, [zeros, zeros[:, :1]])
-    return alphas, shifts
-
-
-def _backward(chain, alphas, weights=None):
-    """p(y_t = k), `(time, batch, tags)`, and the expected number of moves from j to k, `(tags, tags)`.
-
-    `weights` `(time, batch, 1)` says how much a move from step t to t + 1 counts; without it, moves are not counted.
-    """
-
-    def step(carry, inputs):
-        ahead, *moves = carry
-        emission, alpha, goes_on, ends, *weight = inputs
-        scores = ahead[:, None, :] + chain.transitions
-        largest = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
-        scores = ops.exp(scores - largest)
-        total = ops.sum(scores, axis=-1)
-        future = goes_on * (ops.log(total) + largest[..., 0]) + ends
-        p = ops.softmax(alpha + future, axis=-1)
-        if moves:  # p(y_t = j, y_t+1 = k) = p(y_t = j) p(y_t+1 = k | y_t = j)
-            moves = [moves[0] + ops.sum((p * weight[0] / total)[..., None] * scores, axis=0)]
-        ahead = emission + future
-        return [ahead - ops.stop_gradient(ops.max(ahead, axis=-1, keepdims=True)), *moves], p
-
-    zeros = ops.zeros_like(chain.emissions[0])
-    carry, inputs = [zeros], [chain.emissions, alphas, *chain.futures()]
-    if weights is not None:
-        carry, inputs = [zeros, ops.zeros_like(chain.transitions)], [*inputs, weights]
-    p, (_, *moves) = backend.scan(step, carry, _reversed(*inputs), zeros)
-    return ops.flip(p, axis=0), *(moves or [None])
-
-
-def _total(chain, shifts, last):
-    """The score of whole sequences: all shifts, and the score after the last; 0 of empty rows."""
-    total, lengths = ops.sum(ops.where(chain.counts, shifts, 0.0), axis=0), chain.lengths[:, None]
-    if len(last.shape) == 1:
-        total, lengths = total[:, 0], lengths[:, 0]
-    return ops.where(lengths > 0, total + last, 0.0)
-
-
-def _reversed(*sequences):
-    return [ops.flip(sequence, axis=0) for sequence in sequences]
-
-
-def _log_sum_exp(scores):
-    return ops.logsumexp(scores, axis=-1)
+def _backward(chain, sums, scores, weight):
+    """The marginals and the expected moves, times the weight `(batch,)` of each chain: see `chains.smoothed`."""
+    ends = ops.where(chain.last, ops.softmax(scores, axis=0) * weight, 0.0)
+    p, moves = chains.smoothed(sums, chain.transitions, ends)
+    whole = ops.sum(p, axis=1, keepdims=True)  # the weight, but for what is rounded off in a thousand steps
+    return p * (weight / ops.where(whole == 0, 1.0, whole)), moves
 
 
 def _expected(scores, values):
-    """The expectation of values - ln p under p = softmax(scores), over the last axis."""
-    log_p = scores - _log_sum_exp(scores)[..., None]
-    return ops.sum(ops.exp(log_p) * (values - log_p), axis=-1)
+    """The expectation of values - ln p under p = softmax(scores), over the first axis."""
+    log_p = scores - ops.logsumexp(scores, axis=0)
+    return ops.sum(ops.exp(log_p) * (values - log_p), axis=0)
 
 
 def _minus_infinity_if_never(score):
