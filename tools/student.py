@@ -88,10 +88,11 @@ def without_answers(source, text, where, is_exercise):
 
 def task(name, text, where):
     """The sentence of the text that begins with "Write `name("."""
+    text = " ".join(text.split())
     begin = re.search(rf"Write `{name}\b", text)
     if begin is None:
         raise ValueError(f"{where}: expected a text before the cell that says 'Write `{name}(...)`: ...'.")
-    return re.split(r"(?<=[.?])\s", " ".join(text[begin.start() :].split()))[0]
+    return re.split(r"(?<=[.?]) ", text[begin.start() :])[0]
 
 
 def stub_of(sentence):

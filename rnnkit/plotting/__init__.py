@@ -4,6 +4,7 @@ from rnnkit.plotting.alignment import plot_alignment
 from rnnkit.plotting.bidirectional import draw_bidirectional
 from rnnkit.plotting.conveyor_belt import conveyor_belt
 from rnnkit.plotting.diagrams import draw_patterns, draw_unrolled
+from rnnkit.plotting.entities import draw_entities
 from rnnkit.plotting.forecasts import forecasts
 from rnnkit.plotting.gates import gate_histograms, gates_over_text
 from rnnkit.plotting.gradient_flow import gradient_flow
@@ -38,6 +39,7 @@ __all__ = [
     "SKY",
     "conveyor_belt",
     "draw_bidirectional",
+    "draw_entities",
     "draw_patterns",
     "draw_stack",
     "draw_unrolled",
