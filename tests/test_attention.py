@@ -342,3 +342,17 @@ def test_wrong_shapes(name, query, value, masks, message):
     for layer in (layer_of(name), ATTENTIONS[name][0]()):  # built, and by this call
         with pytest.raises(ValueError, match=message):
             layer(query, value, **masks)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_no_matrix_product_has_four_axes(name, monkeypatch):
+    """With Keras 3.13, TensorFlow 2.20 and 2.21 write outside of their memory there; the process dies now or later."""
+    layer, matmul, axes = layer_of(name), ops.matmul, []
+
+    def seen(one, other):
+        axes.append(len(one.shape))
+        return matmul(one, other)
+
+    monkeypatch.setattr(ops, "matmul", seen)
+    layer(QUERY, VALUE)
+    assert axes and max(axes) <= 3

@@ -239,7 +239,8 @@ class BahdanauAttention(Attention):
 def additive_score(query, keys, vector):
     """v . tanh(q_t + k_s) for each t and s: `(batch, query_time, value_time)`."""
     inside = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(keys, 1))
-    return ops.squeeze(ops.matmul(inside, vector[:, None]), axis=-1)
+    # no matmul: of four axes by two, with Keras 3.13, TensorFlow 2.20 and 2.21 write outside of their memory on a CPU
+    return ops.tensordot(inside, vector, axes=1)
 
 
 def masked_softmax(scores, mask=None):
