@@ -42,7 +42,8 @@ create() {  # an empty environment with the first Python whose version is among 
     if have_uv; then uv venv --quiet --seed --python "$interpreter" "$folder"; else "$interpreter" -m venv "$folder"; fi
 }
 
-pip_install() { "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+# --use-pep517: old versions of pip run the setup.py of a source package, and that of seqeval fails there.
+pip_install() { "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 "$@"; }
 
 install() {
     if have_uv; then uv pip install --quiet --compile-bytecode --python "$folder/bin/python" "$@"; else pip_install "$@"; fi
