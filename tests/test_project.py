@@ -20,6 +20,7 @@ import rnnkit
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
+README = (ROOT / "README.md").read_text()
 MACHINES = [
     {
         "python_version": python,
@@ -147,9 +148,12 @@ def run(*command):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def measured(benchmark):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{benchmark}.json").read_text())
+
+
 def test_readme_shows_the_benchmark_as_it_was_measured():
-    results = json.loads((ROOT / "benchmarks" / "results" / "word2vec.json").read_text())["results"]
-    readme = (ROOT / "README.md").read_text()
+    results = measured("word2vec")["results"]
     for name, runs in results.items():
         speed = {library: statistics.median(run["words_per_second"] for run in runs[library]) for library in runs}
         marks = [
@@ -158,27 +162,25 @@ def test_readme_shows_the_benchmark_as_it_was_measured():
         ]
         ratio = f"{speed['rnnkit'] / speed['gensim']:.2f}"
         cells = [name, f"{speed['gensim']:,.0f}", f"{speed['rnnkit']:,.0f}", ratio, *marks]
-        assert f"| {' | '.join(cells)} |" in readme
+        assert f"| {' | '.join(cells)} |" in README
 
 
 def test_readme_shows_decoding_as_it_was_measured():
-    rows = json.loads((ROOT / "benchmarks" / "results" / "decoding.json").read_text())["rows"]
-    readme = (ROOT / "README.md").read_text()
+    rows = measured("decoding")["rows"]
     for name in dict.fromkeys(row["contender"] for row in rows):
         one, many = [row for row in rows if row["contender"] == name]
         cells = [f"{1000 * row['seconds']:,.1f} | {row['ratio']:.2f}" for row in (one, many)]
-        assert f"| {name} | {' | '.join(cells)} |" in readme
+        assert f"| {name} | {' | '.join(cells)} |" in README
 
 
 def test_readme_tells_the_error_rates_as_they_were_measured():
-    results = json.loads((ROOT / "benchmarks" / "results" / "pronunciations.json").read_text())
+    results = measured("pronunciations")
     phonemes, words = (f"{100 * results[f'{name} error rate']:.1f} %" for name in ("phoneme", "word"))
-    assert f"{phonemes} of the\nphonemes and {words} of the words are wrong" in (ROOT / "README.md").read_text()
+    assert f"{phonemes} of the\nphonemes and {words} of the words are wrong" in README
 
 
 def test_readme_shows_the_crf_as_it_was_measured():
-    rows = json.loads((ROOT / "benchmarks" / "results" / "crf.json").read_text())["rows"]
-    readme = (ROOT / "README.md").read_text()
+    rows = measured("crf")["rows"]
     for shape in dict.fromkeys(tuple(row["shape"]) for row in rows):
         cells = [" × ".join(map(str, shape))]
         for backend in ("torch", "tensorflow"):
@@ -187,19 +189,19 @@ def test_readme_shows_the_crf_as_it_was_measured():
                     row for row in rows if (*row["shape"], row["backend"], row["work"]) == (*shape, backend, work)
                 ]
                 cells.append(" / ".join(f"{row['ratio']:.1f}" for row in sorted(of_work, key=lambda row: row["mask"])))
-        assert f"| {' | '.join(cells)} |" in readme
+        assert f"| {' | '.join(cells)} |" in README
 
 
 def test_readme_shows_the_entities_as_they_were_measured():
-    rows = json.loads((ROOT / "benchmarks" / "results" / "ner.json").read_text())["rows"]
+    rows = measured("ner")["rows"]
     for row in rows:
         seeds = f"{min(row['each']):.1f} to {max(row['each']):.1f} " if len(row["each"]) > 1 else ""
         line = f"| {row['contender']} | {row['F1']:.1f} | {seeds}| {row['seconds']:.1f} |"
-        assert line in (ROOT / "README.md").read_text()
+        assert line in README
 
 
 def test_examples_of_the_readme_run():
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}
     exec("\n".join(blocks), names)
     assert names["gates"]["f"].shape == (8, 20, 64)
