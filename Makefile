@@ -1,6 +1,6 @@
 # Each command makes the environment that it needs; a second run reuses it. PYTHON=/path/to/python chooses the Python.
 
-.PHONY: help notebooks lab outputs student test test-portable test-backends test-colab bench lock clean .venv .venv-jax .venv-torch .venv-colab
+.PHONY: help notebooks lab outputs student grade test test-portable test-backends test-colab bench lock clean .venv .venv-jax .venv-torch .venv-colab
 python := .venv/bin/python
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test-colab     the notebooks in a twin of Colab's environment (needs a Python 3.13)"
 	@echo "make bench          the benchmarks of speed: crf, decoding, word2vec"
 	@echo "make student        the lessons with tasks instead of solutions, in build/student/"
+	@echo "make grade          grade notebooks: SUBMISSIONS=folder [LESSON=notebook HIDDEN=folder OUT=folder ISOLATION=namespaces]"
 	@echo "make outputs        run every notebook and store its outputs in notebooks/"
 	@echo "make lock           pin the dependencies again (needs uv)"
 	@echo "make clean          remove the environments and build/"
@@ -24,6 +25,10 @@ outputs: .venv
 
 student: .venv
 	@$(python) tools/student.py
+
+grade: .venv
+	@$(python) -m rnnkit.course grade $(SUBMISSIONS) $(if $(LESSON),--lesson $(LESSON)) $(if $(HIDDEN),--hidden $(HIDDEN)) \
+		$(if $(OUT),--out $(OUT)) $(if $(ISOLATION),--isolation $(ISOLATION))
 
 lab: .venv
 	@$(python) -m jupyterlab --notebook-dir=notebooks

@@ -1,0 +1,238 @@
+"""The trusted process: it runs the tests of one exercise, while the student's code runs in another process.
+
+In the tests, the names that the exercise defines stand for what the student defined over there. A call passes its
+arguments to that process, and what comes back is data (`values`), which the test compares here. So the student's code
+meets neither the tests nor what they expect, and cannot change how they compare. All it can do is to return
+something.
+
+Tests that need the student's object itself, such as a layer to train, cannot be run so. They run `beside` the student's
+code, over there, and a submission that sets out to deceive them can.
+"""
+
+import contextlib
+import io
+import json
+import linecache
+import os
+import signal
+import time
+import traceback
+
+from rnnkit.course.grading import answering, sandbox, values
+from rnnkit.course.grading.stand_in import Objects, pickled
+
+MOST_SHOWN = 4000  # characters of one message
+TIME_IS_UP = "The time was up. An endless loop?"
+
+
+def judge(stream, limits, namespaces, beside, hidden):
+    """Starts the student's process, reads a job, and writes what came of it.
+
+    Args:
+        stream: socket to the one who asks. It is read only after the student's process was made, which has none of it.
+        limits: `sandbox.Limits`.
+        namespaces: boolean, whether this process is confined.
+        beside: boolean, whether the tests run in the student's process.
+        hidden: folders that the student's process must not see.
+    """
+    try:
+        warden, ours = sandbox.start(answering.answer, limits, namespaces, [] if beside else hidden)
+    except OSError as problem:
+        values.send(stream, json.dumps({"problem": str(problem)}).encode())
+        return
+    sandbox.limit_memory(2 * limits.memory)  # a test could take much of it with what the submission returns
+    values.send(stream, json.dumps({"process": os.getpid()}).encode())
+    job = json.loads(values.receive(stream))
+    student = Student(ours, warden, limits)
+    begin = time.monotonic()
+    signal.signal(signal.SIGALRM, time_is_up)
+    signal.setitimer(signal.ITIMER_REAL, job["seconds"])
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        report = judged(job, student, beside)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    student.end()
+    values.send(stream, json.dumps({**report, "seconds": time.monotonic() - begin}).encode())
+
+
+def judged(job, student, beside):
+    """Runs a job.
+
+    Args:
+        job: dictionary of `preamble` and `cells`, lists of (label, source) to run in the student's process, the last of
+            which is judged; `names`, which those cells define, the exercise's own at the end; `tests`, a list of
+            (label, source); `seconds`.
+        student: `Student`.
+        beside: boolean, whether the tests run in the student's process.
+
+    Returns:
+        Dictionary of `error`, why the student's cell did not run, or None; `printed` by it; `results`, a list of
+        dictionaries, for each test until one ended the student's process; `over`, whether the time is up.
+    """
+    report = {"error": None, "printed": "", "results": [], "over": False}
+    names = {"__name__": "__main__"}
+    try:
+        for label, source in job["preamble"]:
+            try:
+                student.ask("run", source, label)
+            except ModuleNotFoundError as problem:
+                if "rnnkit.checks" not in str(problem):  # these are hidden from it
+                    raise
+            execute(source, label, names)
+        for label, source in job["cells"]:
+            student.printed = ""
+            student.ask("run", source, label)
+        report["printed"] = student.printed
+        if not beside:
+            defined = student.ask("get", job["names"])
+            names |= {name: value for name, value in dict(defined).items() if name in job["names"]}
+            if job["names"][-1] not in defined:
+                raise NameError(f"the cell does not define `{job['names'][-1]}`")
+    except Exception as problem:
+        report |= {"error": in_words(problem, student), "printed": student.printed}
+        return report
+    except (Gone, TimeUp) as problem:
+        return report | {"error": str(problem), "over": isinstance(problem, TimeUp)}
+    for label, source in job["tests"]:
+        result = {"passed": False, "message": "", "printed": ""}
+        report["results"].append(result)
+        student.printed, student.frames, student.changed = "", [], False
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                if beside:
+                    student.ask("run", source, label)
+                else:
+                    execute(source, label, names)
+            result |= {"passed": not student.changed, "message": said.getvalue()[:MOST_SHOWN]}
+            if student.changed:
+                result["message"] = (
+                    "The answers are right, but a function changes its arguments. Whoever called it may still need "
+                    "them: work on a copy, and beware of `+=`."
+                )
+        except Exception as problem:
+            result["message"] = in_words(problem, student)
+            if isinstance(problem, NameError):
+                result["unknown"] = unknown_line(problem, label, student)
+        except (Gone, TimeUp) as problem:
+            result["message"] = str(problem)
+            return report | {"over": isinstance(problem, TimeUp)}
+        finally:
+            result["printed"] = student.printed
+    return report
+
+
+def execute(source, label, names):
+    linecache.cache[label] = (len(source), None, source.splitlines(keepends=True), label)
+    exec(compile(source, label, "exec"), names)
+
+
+def in_words(problem, student):
+    """What a test raised, for the student."""
+    text, places = str(problem), places_of(problem, student)
+    if isinstance(problem, AssertionError):
+        lines = [text or f"This does not hold: {places[-1][2] if places else ''}"]
+    elif isinstance(problem, SyntaxError):
+        lines = [f"{type(problem).__name__}: {text}", *([problem.text.rstrip()] if problem.text else [])]
+    else:
+        lines = [f"{type(problem).__name__}: {text}"]
+    lines += [f"line {line} of {label[1:-1]}: {code}" for label, line, code in places if label.startswith("<cell ")]
+    return "\n".join(lines)[:MOST_SHOWN]
+
+
+def unknown_line(problem, label, student):
+    """The line at which a test stopped by itself; None if it stopped in what it called."""
+    places = places_of(problem, student)
+    return places[0][1] if {label} == {place[0] for place in places} else None
+
+
+def places_of(problem, student):
+    """Where it happened: label, line and its text, for each cell from the outer to the inner."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    places = [(frame.filename, frame.lineno, frame.line) for frame in frames if frame.filename.startswith("<")]
+    in_the_test_itself = frames[-1].filename.startswith("<")
+    return places if in_the_test_itself else places + student.frames
+
+
+class Student:
+    """The student's process, as the judge knows it.
+
+    Args:
+        stream: socket to that process.
+        warden: process id of its warden.
+        limits: `sandbox.Limits`, for messages.
+    """
+
+    def __init__(self, stream, warden, limits):
+        self.stream, self.warden, self.limits = stream, warden, limits
+        self.objects = Objects()  # of the tests, which were handed to the student's code
+        self.printed, self.frames, self.changed = "", [], False
+
+    def ask(self, kind, *arguments):
+        """The value of the answer.
+
+        Raises:
+            TypeError: the arguments cannot be passed on.
+            Exception: what the student's code raised, where Python itself has it; else RuntimeError.
+            Gone: the process ended, or sent back something else than answers.
+        """
+        if kind == "call":
+            number, *rest = arguments
+            arguments = number, pickled(rest, self.objects)  # pickled, so that changes of it can be seen over there
+        question = pickled((kind, *arguments), self.objects)
+        try:
+            reply = self.exchange(question)
+            value = values.decoded(reply.get("value"), self.ask, self.objects)
+            self.printed += str(reply["printed"])[: answering.MOST_PRINTED - len(self.printed)]
+            self.changed |= bool(reply.get("changed"))
+            kinds = [str(kind)[:100] for kind in reply.get("error", [])]
+            message = str(reply.get("message"))[:MOST_SHOWN]
+            frames = [(str(label), int(line), str(text)[:200]) for label, line, text in reply.get("frames", [])[:5]]
+        except (EOFError, ConnectionError):
+            raise Gone(self.why_it_ended()) from None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError) as problem:
+            raise Gone(f"The process of this exercise sent back {problem}.") from None
+        if kinds:
+            self.frames = frames
+            raise answering.as_exception(kinds, message)
+        return value
+
+    def exchange(self, question):
+        """Sends a question; returns the reply. Before that, the student's code may use objects that it was handed."""
+        values.send(self.stream, question)
+        reply = json.loads(values.receive(self.stream))
+        while "asks" in reply:
+            values.send(self.stream, self.used(reply["asks"], reply["arguments"]))
+            reply = json.loads(values.receive(self.stream))
+        return reply
+
+    def used(self, kind, arguments):
+        """What comes of using an object of the tests, pickled: kinds of an exception or None, and message or value."""
+        try:
+            if kind not in ("call", "attribute", "iterate", "following"):
+                raise ValueError(f"expected something that objects can do, got {kind!r:.50}")
+            value = getattr(self.objects, kind)(*values.decoded(arguments, self.ask, self.objects))
+            return pickled((None, value), self.objects)
+        except Exception as problem:
+            kinds = [kind.__name__ for kind in type(problem).__mro__]
+            return pickled((kinds, str(problem)[:MOST_SHOWN]), self.objects)
+
+    def why_it_ended(self):
+        if self.end():
+            return f"It took more than {self.limits.memory / 2**30:.3g} GB of memory."
+        return "The process of this exercise ended: by os._exit(), a crash, or for want of memory."
+
+    def end(self):
+        """Ends the process; returns whether its warden had ended it for its memory."""
+        warden, self.warden = self.warden, None
+        return warden is not None and sandbox.end(warden)
+
+
+class Gone(BaseException):
+    """The student's process is no more. No test can catch it by mistake."""
+
+
+class TimeUp(BaseException):
+    """The time of an exercise is over."""
+
+
+def time_is_up(*_):
+    raise TimeUp(TIME_IS_UP)
