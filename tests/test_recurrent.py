@@ -49,7 +49,7 @@ def test_project_is_called_once_for_all_steps():
             return super().project(inputs, training)
 
     Recurrent(Counting(3))(X)
-    assert Counting.shapes[-1] == (2, 5, 3)
+    assert Counting.shapes[-1] == (5, 2, 3)
     assert all(len(shape) == 3 for shape in Counting.shapes)
 
 

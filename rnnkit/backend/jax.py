@@ -13,6 +13,12 @@ def scan(step, carry, sequences, output):
     return outputs, carry
 
 
+def recurrence(step, carry, sequences, output, constants, variables, training):
+    """Runs `carry, output = step(carry, x_t, constants)` over time; see `rnnkit.backend.tensorflow`."""
+    outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
+    return outputs, carry, "a loop that XLA compiles"
+
+
 def gradient(function, tensors):
     """d function(*tensors) / d tensor for each of `tensors`; `function` returns a scalar."""
     return list(jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors))

@@ -5,6 +5,8 @@ import functools
 import tensorflow as tf
 from keras import tree
 
+from rnnkit.backend.bptt_tensorflow import CannotCompile, compiled_scan
+
 
 def scan(step, carry, sequences, output):
     """Runs `carry, output = step(carry, x_t)` over the first axis of `sequences`.
@@ -24,6 +26,44 @@ def scan(step, carry, sequences, output):
 
     _, carry, outputs = tf.while_loop(lambda t, *_: t < length, body, (0, carry, outputs), maximum_iterations=length)
     return tree.map_structure(lambda array: array.stack(), outputs), carry
+
+
+def recurrence(step, carry, sequences, output, constants, variables, training):
+    """`scan` for a recurrent layer, in the fastest way that fits.
+
+    Args:
+        step: `carry, output = step(carry, x_t, constants)`.
+        carry, constants: lists of tensors.
+        sequences: nested structure of tensors `(time, batch, ...)`.
+        output: a tensor like one step's output.
+        variables: list of the Keras variables that the step reads.
+        training: whether this is a training run.
+
+    Returns:
+        The outputs of all steps, stacked; the last carry; and in words which way it was, and why.
+    """
+    reason = _against_compiling(carry, sequences)
+    if reason is None:
+        try:
+            outputs, last = compiled_scan(step, carry, sequences, constants, variables, training, scan)
+            return outputs, last, "two loops that XLA compiles, forward and backward"
+        except CannotCompile as error:
+            reason = str(error)
+    outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
+    return outputs, carry, f"a loop of TensorFlow's operations: {reason}"
+
+
+def _against_compiling(carry, sequences):
+    """Why the loop had better not be compiled; None if it had. By measurement: `benchmarks/recurrent.py`."""
+    if not tf.inside_function():
+        return "it was called outside of a tf.function, where compiling would be paid for at each call"
+    if tree.flatten(sequences)[0].shape[0] is None:
+        return "the number of time steps is not known beforehand, and each would be compiled anew"
+    if any(x.dtype in (tf.float16, tf.bfloat16) for x in carry):
+        return "XLA is slow with half precision on a processor"
+    if tf.config.list_logical_devices("GPU"):
+        return "there is a GPU, for which nothing was measured"
+    return None
 
 
 def gradient(function, tensors):

@@ -122,10 +122,10 @@ def _watched(layer, cell, runs):
 def _record(cell, sequences, states, mask, backwards):
     batch, time = sequences.shape[:2]
     mask = ops.ones((batch, time), "bool") if mask is None else ops.cast(mask, "bool")
-    projected = project_inputs(cell, sequences, training=False)
     if backwards:
-        projected, mask = tree.map_structure(lambda x: ops.flip(x, axis=1), (projected, mask))
-    projected, steps = tree.map_structure(lambda x: ops.swapaxes(x, 0, 1), (projected, mask[..., None]))
+        sequences, mask = ops.flip(sequences, axis=1), ops.flip(mask, axis=1)
+    projected = project_inputs(cell, ops.swapaxes(sequences, 0, 1), training=False)
+    steps = ops.swapaxes(mask, 0, 1)[..., None]
 
     states, constants = cell.prepare(states)
 

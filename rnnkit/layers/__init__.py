@@ -1,5 +1,6 @@
 """Keras layers: cells, the loop over time, and what stands around them. One concept a file."""
 
+from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.attention import BahdanauAttention, LuongAttention
 from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.bidirectional import Bidirectional
@@ -49,4 +50,5 @@ __all__ = [
     "SkipGram",
     "Stacked",
     "ZoneoutCell",
+    "recurrent_product",
 ]

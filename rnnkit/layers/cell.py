@@ -54,7 +54,7 @@ class RecurrentCell(keras.layers.Layer):
 
         Args:
             inputs: tensor `(..., input_features)`: one step `(batch, input_features)`, or all steps at once
-                `(batch, time, input_features)`.
+                `(time, batch, input_features)`.
             training: whether this is a training run. Random numbers are drawn here and not in `step`: on JAX, nothing
                 can be drawn inside the loop.
 

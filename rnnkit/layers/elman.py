@@ -3,6 +3,7 @@
 import keras
 from keras import initializers, ops
 
+from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.arguments import check_positive_integer
 from rnnkit.layers.extended import CellLayer, ExtendedCell, ExtendedLayer
 
@@ -70,7 +71,7 @@ class ElmanCell(ExtendedCell, keras.layers.SimpleRNNCell):
 
     def step(self, projected, states, training=False):
         projected, h = self.recalled(projected, states[0])
-        h = self.activation(projected + ops.matmul(h, self.recurrent_kernel))
+        h = self.activation(recurrent_product(h, self.recurrent_kernel, base=projected, bias=self.bias))
         return self.readout([h]), [h]
 
     def readout(self, states):

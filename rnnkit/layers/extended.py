@@ -8,10 +8,13 @@ CellLayer)`, takes constructor and kernels for GPUs from Keras, and runs rnnkit'
 import inspect
 
 import keras
-from keras import ops, random, regularizers
+import numpy as np
+from keras import ops, random, regularizers, tree
 
+from rnnkit import backend
 from rnnkit.layers.arguments import check_positive_integer, check_rate
 from rnnkit.layers.cell import RecurrentCell
+from rnnkit.layers.masks import without_padding
 from rnnkit.layers.recurrent import Recurrent
 
 
@@ -46,19 +49,18 @@ class ExtendedCell(RecurrentCell):
         return projected if mask is None else (projected, mask)
 
     def input_sums(self, inputs):
-        """W_x x_t + b of all gates, side by side."""
-        sums = ops.matmul(inputs, self.kernel)
-        return sums + self.bias if self.use_bias else sums
+        """W_x x_t of all gates, side by side."""
+        return ops.matmul(inputs, self.kernel)
 
     def drop(self, inputs, training):
         """Applies dropout to the inputs and draws the mask of the recurrent dropout.
 
         Args:
-            inputs: tensor `(batch, time, features)`, or `(batch, features)` of one step.
+            inputs: tensor `(time, batch, features)`, or `(batch, features)` of one step.
             training: whether this is a training run; nothing is dropped otherwise.
 
         Returns:
-            The inputs, and a tensor `(batch, time, units)` or `(batch, units)`; None without recurrent dropout.
+            The inputs, and a tensor `(time, batch, units)` or `(batch, units)`; None without recurrent dropout.
         """
         if not training:
             return inputs, None
@@ -66,13 +68,26 @@ class ExtendedCell(RecurrentCell):
             # One step of Keras's loop, which draws the masks before it begins and clears them when it has ended.
             mask, recurrent_mask = self.get_dropout_mask(inputs), self.get_recurrent_dropout_mask(self._ones(inputs))
             return inputs if mask is None else inputs * mask, recurrent_mask
-        steps = inputs if self.dropout_each_step else inputs[:, :1]
+        steps = inputs if self.dropout_each_step or len(inputs.shape) == 2 else inputs[:1]
         if self.dropout:
             inputs = inputs * self._mask(ops.ones_like(steps), self.dropout)
         if not self.recurrent_dropout:
             return inputs, None
         mask = self._mask(self._ones(steps), self.recurrent_dropout)
         return inputs, ops.broadcast_to(mask, (*ops.shape(inputs)[:-1], self.units))
+
+    def side_by_side(self, sums, activations):
+        """Applies an activation to each of the equally wide parts of `sums`, `(batch, parts * units)`.
+
+        Sigmoids and tanhs together are one tanh, as sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: XLA, left to itself, computes
+        a sigmoid again wherever it is read.
+        """
+        if not {*activations} <= {keras.activations.sigmoid, keras.activations.tanh}:
+            parts = ops.split(sums, len(activations), axis=-1)
+            return [activation(part) for activation, part in zip(activations, parts, strict=True)]
+        halves = [0.5 if activation is keras.activations.sigmoid else 1.0 for activation in activations]
+        scale = ops.cast(np.repeat(halves, self.units), sums.dtype)
+        return ops.split(ops.tanh(sums * scale) * scale + (1 - scale), len(activations), axis=-1)
 
     def recalled(self, projected, h):
         """What a step starts from: its projection, and h_{t-1} after the recurrent dropout."""
@@ -122,9 +137,25 @@ class ExtendedLayer:
             self.supports_jit = True
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
+        kernel, name = backend.kernel_for(self, sequences, training)
+        if kernel is not None:
+            self._way = f"the kernel {name}, which computes what its cell does"
+            return self._run_kernel(kernel, sequences, tree.flatten(initial_state), mask, training)
         if getattr(self, "use_cudnn", False) == "auto" and not self._suits_cudnn(mask):
             return Recurrent.inner_loop(self, sequences, initial_state, mask, training=training)
+        self._way = "Keras's own kernel for GPUs"  # unless Keras sends it on to `Recurrent`
         return super().inner_loop(sequences, initial_state, mask, training=training)
+
+    def _run_kernel(self, kernel, sequences, initial_state, mask, training):
+        sequences, _ = self.cell.drop(ops.swapaxes(sequences, 0, 1), training)
+        sequences = ops.swapaxes(sequences, 0, 1)
+        if self.go_backwards:
+            sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
+        outputs, states = kernel(sequences, initial_state, mask)
+        outputs = self.cell.readout([outputs])
+        if self.zero_output_for_mask:
+            outputs = without_padding(outputs, mask)
+        return outputs[:, -1], outputs, states
 
     def _suits_cudnn(self, mask):
         """cuDNN takes padding on the right only, and Keras on JAX returns its backward sequences in another order."""

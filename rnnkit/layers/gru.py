@@ -1,8 +1,8 @@
 """The gated recurrent unit, in the three conventions that are in use."""
 
 import keras
-from keras import ops
 
+from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.extended import CellLayer, ExtendedCell, ExtendedLayer
 
 CONVENTIONS = ("cho", "keras", "torch")
@@ -85,7 +85,7 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
             self.fits_cudnn = False
 
     def input_sums(self, inputs):
-        sums = ops.matmul(inputs, self.kernel)
+        sums = super().input_sums(inputs)
         if not self.use_bias:
             return sums
         return sums + (self.bias[0] if self.reset_after else self.bias)
@@ -97,17 +97,17 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
     def gates(self, projected, states):
         """All that one step computes, each `(batch, units)`: z, r, candidate and h."""
         projected, h = self.recalled(projected, states[0])
-        x_z, x_r, x_h = self._split(projected)
+        (x_zr, x_h), (kernel_zr, kernel_h) = self._parts(projected), self._parts(self.recurrent_kernel)
         if self.reset_after:
-            product = ops.matmul(h, self.recurrent_kernel)
-            h_z, h_r, h_h = self._split(product + self.bias[1] if self.use_bias else product)
+            bias = self.bias[1] if self.use_bias else None
+            h_zr, h_h = self._parts(recurrent_product(h, self.recurrent_kernel, bias=bias))
+            zr = x_zr + h_zr
         else:
-            h_z, h_r = ops.split(ops.matmul(h, self.recurrent_kernel[:, : 2 * self.units]), 2, axis=-1)
-        z, r = self.recurrent_activation(x_z + h_z), self.recurrent_activation(x_r + h_r)
-        if self.reset_after:
-            candidate = self.activation(x_h + r * h_h)
-        else:
-            candidate = self.activation(x_h + ops.matmul(r * h, self.recurrent_kernel[:, 2 * self.units :]))
+            zr = recurrent_product(h, kernel_zr, base=x_zr)
+        z, r = self.side_by_side(zr, [self.recurrent_activation] * 2)
+        if self.convention == "torch":
+            z, r = r, z
+        candidate = self.activation(x_h + r * h_h if self.reset_after else recurrent_product(r * h, kernel_h, base=x_h))
         return self.mixed(z, r, candidate, states[0])
 
     def mixed(self, z, r, candidate, h):
@@ -119,10 +119,9 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
         """The part of h_{t-1} that is carried over to h_t."""
         return 1 - gates["z"] if self.convention == "cho" else gates["z"]
 
-    def _split(self, sums):
-        """Into z, r and h~."""
-        first, second, third = ops.split(sums, 3, axis=-1)
-        return (second, first, third) if self.convention == "torch" else (first, second, third)
+    def _parts(self, sums):
+        """Of both gates, and of the candidate."""
+        return sums[..., : 2 * self.units], sums[..., 2 * self.units :]
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -130,9 +129,9 @@ class GRU(ExtendedLayer, keras.layers.GRU, CellLayer):
     """The gated recurrent unit over a sequence.
 
     As it is, a drop-in for `keras.layers.GRU`: same constructor, call and weights in the same order, so
-    `layer.set_weights(keras_layer.get_weights())` works both ways, and a GPU runs cuDNN where Keras does and no mask is
-    given. With `convention="cho"` it is the decks' GRU, with `convention="torch"` PyTorch's. `rnnkit.convert` moves
-    weights between them where that is possible.
+    `layer.set_weights(keras_layer.get_weights())` works both ways. Where the backend has a kernel for its equation
+    (PyTorch; any GPU, without a mask), that runs; `explain()` says so. With `convention="cho"` it is the decks'
+    GRU, with `convention="torch"` PyTorch's. `rnnkit.convert` moves weights between them where that is possible.
 
     Args:
         units: size of h_t.

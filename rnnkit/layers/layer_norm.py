@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.gru import GRU, GRUCell
 from rnnkit.layers.lstm import LSTM, LSTMCell
 
@@ -65,7 +66,7 @@ class LayerNormLSTMCell(LSTMCell):
         return sums + self.bias if self.use_bias else sums
 
     def sums(self, projected, h, C):
-        return projected + self.recurrent_norm(ops.matmul(h, self.recurrent_kernel))
+        return projected + self.recurrent_norm(recurrent_product(h, self.recurrent_kernel))
 
     def squashed(self, C):
         return self.activation(self.state_norm(C))
@@ -126,21 +127,17 @@ class LayerNormGRUCell(GRUCell):
         self.recurrent_candidate_norm = _norm(self, units, center=True)
 
     def input_sums(self, inputs):
-        sums = self._normalized(ops.matmul(inputs, self.kernel), self.input_norm, self.candidate_norm)
+        zr, candidate = self._parts(ops.matmul(inputs, self.kernel))
+        sums = ops.concatenate([self.input_norm(zr), self.candidate_norm(candidate)], axis=-1)
         return sums + self.bias if self.use_bias else sums
 
     def gates(self, projected, states):
         projected, h = self.recalled(projected, states[0])
-        product = ops.matmul(h, self.recurrent_kernel)
-        recurrent = self._normalized(product, self.recurrent_norm, self.recurrent_candidate_norm)
-        (x_z, x_r, x_h), (h_z, h_r, h_h) = ops.split(projected, 3, axis=-1), ops.split(recurrent, 3, axis=-1)
-        z, r = self.recurrent_activation(x_z + h_z), self.recurrent_activation(x_r + h_r)
-        candidate = self.activation(x_h + r * h_h)
+        product = recurrent_product(h, self.recurrent_kernel)
+        (x_zr, x_h), (h_zr, h_h) = self._parts(projected), self._parts(product)
+        z, r = self.side_by_side(x_zr + self.recurrent_norm(h_zr), [self.recurrent_activation] * 2)
+        candidate = self.activation(x_h + r * self.recurrent_candidate_norm(h_h))
         return self.mixed(z, r, candidate, states[0])
-
-    def _normalized(self, sums, gates_norm, candidate_norm):
-        gates, candidate = sums[..., : 2 * self.units], sums[..., 2 * self.units :]
-        return ops.concatenate([gates_norm(gates), candidate_norm(candidate)], axis=-1)
 
 
 def _norm(cell, size, center):

@@ -1,8 +1,8 @@
 """The long short-term memory."""
 
 import keras
-from keras import ops
 
+from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.extended import CellLayer, ExtendedCell, ExtendedLayer
 
 
@@ -61,18 +61,22 @@ class LSTMCell(ExtendedCell, keras.layers.LSTMCell):
     def gates(self, projected, states):
         """All that one step computes, each `(batch, units)`: i, f, candidate, o, C and h."""
         projected, h = self.recalled(projected, states[0])
-        i, f, candidate, o = ops.split(self.sums(projected, h, states[1]), 4, axis=-1)
-        i, f, candidate = self.recurrent_activation(i), self.recurrent_activation(f), self.activation(candidate)
+        i, f, candidate, o = self.first_gates(self.sums(projected, h, states[1]))
         C = f * states[1] + i * candidate
-        o = self.recurrent_activation(self.output_sum(o, C))
+        o = self.output_gate(o, C)
         return {"i": i, "f": f, "candidate": candidate, "o": o, "C": C, "h": o * self.squashed(C)}
 
     def sums(self, projected, h, C):
         """What stands inside the sigmoid or tanh of i, f, C~ and o, side by side `(batch, 4 * units)`."""
-        return projected + ops.matmul(h, self.recurrent_kernel)
+        return recurrent_product(h, self.recurrent_kernel, base=projected, bias=self.bias)
 
-    def output_sum(self, o, C):
-        """What stands inside the sigmoid of o once C_t is known."""
+    def first_gates(self, sums):
+        """i, f, C~ and o, as far as they are known before C_t."""
+        sigmoid, tanh = self.recurrent_activation, self.activation
+        return self.side_by_side(sums, [sigmoid, sigmoid, tanh, sigmoid])
+
+    def output_gate(self, o, C):
+        """o once C_t is known."""
         return o
 
     def squashed(self, C):
@@ -89,9 +93,9 @@ class LSTM(ExtendedLayer, keras.layers.LSTM, CellLayer):
     """The long short-term memory over a sequence.
 
     A drop-in for `keras.layers.LSTM`: same constructor, call and weights in the same order, so
-    `layer.set_weights(keras_layer.get_weights())` works both ways, and a GPU runs cuDNN where Keras does and no mask is
-    given. It adds what `Recurrent` adds (masks of any shape, clear errors), and its gates can be seen with
-    `rnnkit.inspect.record_gates`.
+    `layer.set_weights(keras_layer.get_weights())` works both ways. Where the backend has a kernel for its equation
+    (PyTorch; any GPU, without a mask), that runs; `explain()` says so. It adds what `Recurrent` adds (masks of any
+    shape, clear errors), and its gates can be seen with `rnnkit.inspect.record_gates`.
 
     Args:
         units: size of h_t and of C_t.

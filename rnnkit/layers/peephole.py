@@ -3,6 +3,7 @@
 import keras
 from keras import initializers, ops
 
+from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.lstm import LSTM, LSTMCell
 
 PEEPHOLES = ("full", "diagonal")
@@ -71,12 +72,17 @@ class PeepholeLSTMCell(LSTMCell):
         sums = super().sums(projected, h, C)
         return ops.concatenate([sums[:, : 2 * units] + seen, sums[:, 2 * units :]], axis=-1)
 
-    def output_sum(self, o, C):
-        return o + self._seen(C, self.peephole_kernel[..., 2 * self.units :])
+    def first_gates(self, sums):
+        known, o = sums[:, : 3 * self.units], sums[:, 3 * self.units :]
+        sigmoid, tanh = self.recurrent_activation, self.activation
+        return [*self.side_by_side(known, [sigmoid, sigmoid, tanh]), o]
+
+    def output_gate(self, o, C):
+        return self.recurrent_activation(o + self._seen(C, self.peephole_kernel[..., 2 * self.units :]))
 
     def _seen(self, C, kernel):
         if self.peephole == "full":
-            return ops.matmul(C, kernel)
+            return recurrent_product(C, kernel)
         return ops.tile(C, (1, kernel.shape[0] // self.units)) * kernel
 
     def get_config(self):

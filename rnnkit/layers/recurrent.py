@@ -6,7 +6,7 @@ import keras
 from keras import ops, tree
 
 from rnnkit import backend
-from rnnkit.backend.unrolled import unrolled_scan
+from rnnkit.backend.unrolled import unrolled_recurrence
 from rnnkit.layers.arguments import agree
 from rnnkit.layers.cell import RecurrentCell, cells_with_dropout, loop_of, prepare, project_inputs
 from rnnkit.layers.masks import check_mask, without_padding
@@ -94,6 +94,7 @@ class Recurrent(keras.layers.RNN):
                 "give both the same dtype, or only the cell."
             )
         self.supports_masking = True  # Keras 3.16 sets it to False
+        self._way = None
 
     def build(self, sequences_shape, initial_state_shape=None):
         if initial_state_shape is not None and not self.cell.built:
@@ -126,7 +127,7 @@ class Recurrent(keras.layers.RNN):
             # Copies: on PyTorch, the variables are written to before gradients are taken.
             initial_state = tree.map_structure(ops.copy, list(self.states))
         sequences = without_padding(sequences, mask)
-        if backend.is_concrete(sequences) and bool(ops.any(ops.isnan(sequences))):
+        if backend.is_concrete(sequences) and _holds_nan(sequences):
             raise ValueError(
                 f"Layer {self.name!r} expected numbers in its sequences, but a step that counts holds NaN. "
                 "Fill or drop missing values, or mask their steps."
@@ -144,48 +145,73 @@ class Recurrent(keras.layers.RNN):
         """
         reset_rows(self, rows)
 
+    def explain(self):
+        """How the layer ran last, and why: a sentence.
+
+        A layer has several ways to run the same computation, which differ in speed only: compiled, as a loop of the
+        backend's operations, as a kernel that the backend has for its cell. `Recurrent` takes what is the fastest by
+        measurement (`benchmarks/recurrent.py`).
+
+        Example:
+
+        >>> import numpy as np, rnnkit.layers
+        >>> layer = rnnkit.layers.Recurrent(rnnkit.layers.ElmanCell(8), unroll=True, name="reader")
+        >>> _ = layer(np.zeros((2, 5, 3), "float32"))
+        >>> layer.explain()
+        "Layer 'reader' ran last as one copy of its step per time step: unroll=True asks for it."
+        """
+        if self._way is None:
+            return f"Layer {self.name!r} has not run yet."
+        return f"Layer {self.name!r} ran last as {self._way}."
+
     def inner_loop(self, sequences, initial_state, mask, training=False):
         dropping = list(cells_with_dropout(self.cell, sequences.shape[-1])) if training else []
         for cell, features in dropping:  # Keras draws for its own cells, but not inside of wrappers
             batch, units = ops.shape(sequences)[0], tree.flatten(cell.state_size)[0]
             cell.get_dropout_mask(ops.ones((batch, features), dtype=self.compute_dtype))
             cell.get_recurrent_dropout_mask(ops.ones((batch, units), dtype=self.compute_dtype))
-        projected = project_inputs(self.cell, sequences, training)
         if self.go_backwards:
-            projected, mask = tree.map_structure(
-                lambda x: None if x is None else ops.flip(x, axis=1), (projected, mask)
-            )
-        time_major = tree.map_structure(lambda x: ops.swapaxes(x, 0, 1), projected)
-        scan = unrolled_scan if self.unroll else backend.scan
+            sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
+        projected = project_inputs(self.cell, ops.swapaxes(sequences, 0, 1), training)
         cell_step, size, outputs_of = loop_of(self.cell)
         zeros = ops.zeros((ops.shape(sequences)[0], size), dtype=self.compute_dtype)
         initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
         all_states = tree.flatten(initial_state)
         states, constants = prepare(self.cell, all_states)
 
-        def step(states, projected):
+        def step(states, projected, constants):
             output, new_states = cell_step(projected, [*states, *constants], training)
             self._check_output(output, zeros)
             pairs = zip(new_states[: len(states)], states, strict=True)
             return [ops.cast(new, old.dtype) for new, old in pairs], ops.cast(output, zeros.dtype)
 
-        def masked_step(carry, inputs):
+        starts_from_state = []  # whether outputs begin with a state's first value instead of zeros
+
+        def masked_step(carry, inputs, constants):
             projected, counts = inputs
-            new_states, output = step(carry[1:], projected)
-            new = [output, *new_states]
-            carry = [ops.where(counts, a, b) for a, b in zip(new, carry, strict=True)]
-            return carry, carry[0]
+            new_states, output = step(carry[1:], projected, constants)
+            states = [ops.where(counts, new, old) for new, old in zip(new_states, carry[1:], strict=True)]
+            kept = [state for state, new in zip(states, new_states, strict=True) if new is output]
+            starts_from_state.append(bool(kept))
+            output = kept[0] if kept else ops.where(counts, output, carry[0])
+            return [output, *states], output
+
+        def run(step, carry, sequences):
+            recurrence = unrolled_recurrence if self.unroll else backend.recurrence
+            variables = getattr(self.cell, "variables", [])
+            outputs, carry, self._way = recurrence(step, carry, sequences, zeros, constants, variables, training)
+            return outputs, carry
 
         if mask is None:
-            outputs, states = scan(step, states, time_major, zeros)
+            outputs, states = run(step, states, projected)
         else:
             mask = ops.swapaxes(mask, 0, 1)[..., None]
-            outputs, (_, *states) = scan(masked_step, [zeros, *states], (time_major, mask), zeros)
+            outputs, (_, *states) = run(masked_step, [zeros, *states], (projected, mask))
         if outputs_of is not None:
             outputs = outputs_of(ops.swapaxes(outputs, 0, 1), constants)
             outputs = ops.cast(ops.swapaxes(outputs, 0, 1), self.compute_dtype)
         if mask is not None:
-            if outputs_of is not None:  # before its first step that counts, a row has no output
+            if outputs_of is not None or starts_from_state[0]:  # before its first step that counts, a row has no output
                 started = ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
                 outputs = without_padding(outputs, started)
             if self.zero_output_for_mask:
@@ -224,6 +250,10 @@ class Recurrent(keras.layers.RNN):
                 f"The output of {type(self.cell).__name__} has {output.shape[-1]} features, expected its output_size "
                 f"{expected.shape[-1]}: set output_size in the cell's constructor to what its step returns."
             )
+
+
+def _holds_nan(x):
+    return bool(ops.isnan(ops.sum(x))) and bool(ops.any(ops.isnan(x)))  # a sum takes a tenth of the time
 
 
 def _check_sizes(cell):

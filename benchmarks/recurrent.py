@@ -1,0 +1,285 @@
+"""Recurrent layers beside those that they replace: training and inference with equal weights.
+
+    python benchmarks/recurrent.py [--rounds 3] [--shapes 0 3] [--layers LSTM GRU] [--masks no yes]
+
+`LSTM`, `GRU` and `Elman` run beside `keras.layers.LSTM`, `GRU` and `SimpleRNN`; `PeepholeLSTM`, `LayerNormLSTM` and a
+cell of one's own, the minimal gated unit, beside `keras.layers.RNN` with the same cell. A model is one layer, with the
+sequence of its outputs; training is `model.fit` (squared error, stochastic gradient descent) and inference
+`model.predict`, both over four batches, after a first call that compiles. With a mask, rows are padded on the right.
+`KERAS_BACKEND=jax` does the same on JAX.
+
+With `KERAS_BACKEND=torch`, training is the layer and its gradients without a model around it, and the contender is
+`torch.nn.LSTM` or `GRU`, with packed sequences where there is a mask; Keras's layers run as well.
+
+The outputs are checked to be equal before anything is timed, and the weights after training. What is reported is the
+contender's seconds over rnnkit's (the ratio of medians; above 1, rnnkit is the faster one), the smallest and the
+largest ratio of one round, and rnnkit's share of the limit: the floating-point operations of its matrix products, over
+what the machine's product of two matrices of 2,048 by 2,048 does in the same time.
+
+At last, the peak memory of a training step at (32, 1000, 64, 128), compiling included, above what the process had
+before: each in a process of its own (Linux only).
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+from harness import alternate, ratio, write_results
+from keras import ops
+
+import rnnkit.convert
+import rnnkit.layers
+
+SHAPES = [
+    (1, 200, 64, 128),
+    (16, 200, 32, 64),
+    (64, 50, 64, 128),
+    (32, 100, 256, 256),
+    (64, 200, 128, 128),
+    (8, 1000, 32, 64),
+    (256, 30, 128, 256),
+    (32, 100, 256, 512),
+]  # batch, time, features, units
+LONG = (32, 1000, 64, 128)
+
+
+class MinimalGatedCell(rnnkit.layers.RecurrentCell):
+    """f = sigmoid(x_f + U_f h), h = (1 - f) * h + f * tanh(x_h + U_h (f * h)): Zhou et al., 2016."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.state_size, self.output_size = units, [units], units
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight((input_shape[-1], 2 * self.units), "glorot_uniform", name="kernel")
+        self.recurrent_kernel = self.add_weight((self.units, 2 * self.units), "orthogonal", name="recurrent_kernel")
+
+    def project(self, inputs, training=False):
+        return ops.matmul(inputs, self.kernel)
+
+    def step(self, projected, states, training=False):
+        (h,), units = states, self.units
+        product = rnnkit.layers.recurrent_product
+        f = ops.sigmoid(product(h, self.recurrent_kernel[:, :units], base=projected[:, :units]))
+        candidate = ops.tanh(product(f * h, self.recurrent_kernel[:, units:], base=projected[:, units:]))
+        h = (1 - f) * h + f * candidate
+        return h, [h]
+
+
+def in_keras(cell, units, **kwargs):
+    return keras.layers.RNN(cell(units), **kwargs)
+
+
+def in_rnnkit(cell, units, **kwargs):
+    return rnnkit.layers.Recurrent(cell(units), **kwargs)
+
+
+LAYERS = {
+    "LSTM": (rnnkit.layers.LSTM, keras.layers.LSTM),
+    "GRU": (rnnkit.layers.GRU, keras.layers.GRU),
+    "Elman": (rnnkit.layers.Elman, keras.layers.SimpleRNN),
+    "PeepholeLSTM": (rnnkit.layers.PeepholeLSTM, partial(in_keras, rnnkit.layers.PeepholeLSTMCell)),
+    "LayerNormLSTM": (rnnkit.layers.LayerNormLSTM, partial(in_keras, rnnkit.layers.LayerNormLSTMCell)),
+    "own cell": (partial(in_rnnkit, MinimalGatedCell), partial(in_keras, MinimalGatedCell)),
+}
+
+
+BATCHES = 1 if keras.backend.backend() == "torch" else 4
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--shapes", nargs="+", type=int, default=range(len(SHAPES)), help="numbers of SHAPES")
+    parser.add_argument("--layers", nargs="+", default=[*LAYERS], choices=[*LAYERS])
+    parser.add_argument("--masks", nargs="+", default=["no", "yes"], choices=["no", "yes"])
+    parser.add_argument("--peak", choices=["rnnkit", "keras"], help="print the peak memory of a training step")
+    arguments = parser.parse_args()
+    if arguments.peak:
+        return print(peak_memory(arguments.peak))
+    limit = products_per_second()
+    print(f"matrix products: {limit / 1e9:.0f} GFLOP/s")
+    print(f"{'layer':13}  {'batch, time, features, units':28}  mask  {'work':9}  {'contender':9}", end="  ")
+    print(f"{'rnnkit':>8}  {'other':>8}  ratio  {'spread':14}  share")
+    rows = []
+    for name in arguments.layers:
+        for shape in [SHAPES[number] for number in arguments.shapes]:
+            for mask in arguments.masks:
+                for row in measure(name, shape, mask == "yes", arguments.rounds, limit):
+                    rows.append(row)
+                    print_row(row)
+    for name in arguments.layers:
+        for work in ("training", "inference"):
+            found = [row["ratio"] for row in rows if (row["layer"], row["work"]) == (name, work)]
+            print(f"{name:13}  {work:9}  geometric mean {statistics.geometric_mean(found):.2f}, least {min(found):.2f}")
+    backend = keras.backend.backend()
+    memory = {name: in_a_process_of_its_own(name) for name in ("rnnkit", "keras")}
+    print(f"peak memory of a training step of LSTM at {LONG}, MB: {memory}")
+    results = {"rounds": arguments.rounds, "limit": limit, "rows": rows, "peak_megabytes": memory}
+    write_results(f"recurrent_{backend}", ["keras", backend], **results)
+
+
+def print_row(row):
+    shape, spread = "{}, {}, {}, {}".format(*row["shape"]), "{:.2f} to {:.2f}".format(*row["spread"])
+    mask = "yes" if row["mask"] else "no"
+    print(f"{row['layer']:13}  {shape:28}  {mask:4}  {row['work']:9}  {row['contender']:9}", end="  ")
+    print(
+        f"{row['seconds']:8.4f}  {row['other']:8.4f}  {row['ratio']:5.2f}  {spread:14}  {row['share']:5.0%}", flush=True
+    )
+
+
+def measure(name, shape, masked, rounds, limit):
+    batch, time, features, _ = shape
+    rng = np.random.default_rng(0)
+    lengths = np.append(time, rng.integers(1, time + 1, BATCHES * batch - 1))
+    x = rng.normal(size=(BATCHES * batch, time, features)).astype("float32")
+    mask = np.arange(time) < lengths[:, None] if masked else None
+    contenders = (
+        of_torch(name, shape, x, mask) if keras.backend.backend() == "torch" else of_keras(name, shape, x, mask)
+    )
+    operations = operations_of(name, shape)
+    for work in ("inference", "training"):
+        results = {contender: runs[work]() for contender, runs in contenders.items()}
+        for contender, result in results.items():
+            for ours, theirs in zip(results["rnnkit"], result, strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4, err_msg=f"{name} {shape} {contender}")
+        seconds = alternate({contender: runs[work] for contender, runs in contenders.items()}, rounds)
+        ours = seconds.pop("rnnkit")
+        for contender, theirs in seconds.items():
+            yield {
+                **{"layer": name, "shape": shape, "mask": masked, "work": work, "contender": contender},
+                **{"seconds": statistics.median(ours) / BATCHES, "other": statistics.median(theirs) / BATCHES},
+                **ratio(theirs, ours),
+                "share": operations[work] * BATCHES / statistics.median(ours) / limit,
+            }
+
+
+def of_keras(name, shape, x, mask):
+    """Of rnnkit and of Keras: inference, which returns the outputs, and training, which returns the weights."""
+    batch, time, features, units = shape
+    y = np.random.default_rng(1).normal(size=(len(x), time, units)).astype("float32")
+    data = x if mask is None else [x, mask]
+    contenders, weights = {}, None
+    for contender, layer in zip(("rnnkit", "keras"), LAYERS[name], strict=True):
+        inputs = keras.Input((time, features))
+        counts = None if mask is None else keras.Input((time,), dtype="bool")
+        outputs = layer(units, return_sequences=True)(inputs, mask=counts)
+        model = keras.Model(inputs if mask is None else [inputs, counts], outputs)
+        weights = model.get_weights() if weights is None else weights
+        model.set_weights(weights)
+        model.compile("sgd", "mse")
+
+        def train(model=model):
+            model.fit(data, y, batch_size=batch, shuffle=False, verbose=0)
+            return model.get_weights()
+
+        def infer(model=model):
+            return [model.predict(data, batch_size=batch, verbose=0)]
+
+        contenders[contender] = {"training": train, "inference": infer}
+    return contenders
+
+
+def of_torch(name, shape, x, mask):
+    """Of rnnkit, Keras and `torch.nn`: inference, which returns the outputs, and training, which returns gradients."""
+    import torch
+
+    batch, time, features, units = shape
+    x = torch.tensor(x)
+    mask = None if mask is None else torch.tensor(mask)
+    ours, theirs = (layer(units, return_sequences=True) for layer in LAYERS[name])
+    for layer in (ours, theirs):
+        layer.build(x.shape)
+    theirs.set_weights(ours.get_weights())
+    runs = {"rnnkit": partial(ours, x, mask=mask), "keras": partial(theirs, x, mask=mask)}
+    parameters = {"rnnkit": ours.trainable_variables, "keras": theirs.trainable_variables}
+    parameters = {contender: [variable.value for variable in found] for contender, found in parameters.items()}
+    if name in ("LSTM", "GRU"):
+        module = rnnkit.convert.to_torch(ours)
+        runs["torch.nn"], parameters["torch.nn"] = partial(packed, module, x, mask), list(module.parameters())
+
+    def train(contender):
+        outputs = runs[contender]()
+        counts = 1 if mask is None else mask[..., None]
+        gradients = torch.autograd.grad(torch.sum(counts * outputs**2), parameters[contender])
+        return [] if contender == "torch.nn" else [gradient.numpy() for gradient in gradients]
+
+    def infer(contender):
+        with torch.no_grad():
+            outputs = runs[contender]()
+        return [(outputs if mask is None else outputs * mask[..., None]).numpy()]
+
+    return {name: {"training": partial(train, name), "inference": partial(infer, name)} for name in runs}
+
+
+def packed(module, x, mask):
+    """What one writes in PyTorch for sequences that are padded on the right."""
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    if mask is None:
+        return module(x)[0]
+    sequences = pack_padded_sequence(x, mask.sum(1), batch_first=True, enforce_sorted=False)
+    return pad_packed_sequence(module(sequences)[0], batch_first=True, total_length=x.shape[1])[0]
+
+
+def operations_of(name, shape):
+    """Floating-point operations of the matrix products for one batch. Training needs no gradient of the inputs."""
+    batch, time, features, units = shape
+    layer = LAYERS[name][0](units)
+    layer.build((batch, time, features))
+    sizes = {"input": 0, "recurrent": 0}
+    for weight in layer.trainable_weights:
+        if len(weight.shape) == 2 and weight.name != "bias":
+            sizes["input" if weight.name == "kernel" else "recurrent"] += int(np.prod(weight.shape))
+    of_one_product = {kind: 2 * batch * time * size for kind, size in sizes.items()}
+    inference = sum(of_one_product.values())
+    return {"inference": inference, "training": 2 * inference + of_one_product["recurrent"]}
+
+
+def products_per_second():
+    """Floating-point operations a second of the backend's matrix product."""
+    size = 2048
+    a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype("float32"))
+
+    def product():
+        return ops.convert_to_numpy(ops.matmul(a, a))
+
+    product()
+    return 2 * size**3 / statistics.median(alternate({"product": product}, 15)["product"])
+
+
+def in_a_process_of_its_own(name):
+    command = [sys.executable, __file__, "--peak", name]
+    run = subprocess.run(command, env=os.environ, stdout=subprocess.PIPE, text=True, check=True)
+    return float(run.stdout.splitlines()[-1])
+
+
+def peak_memory(name):
+    """Megabytes that training an LSTM adds to the peak that the process had before."""
+    shape, number = LONG, ("rnnkit", "keras").index(name)
+    batch, time, features, units = shape
+    x = np.random.default_rng(0).normal(size=(batch, time, features)).astype("float32")
+    y = np.zeros((batch, time, units), "float32")
+    model = keras.Sequential([keras.Input((time, features)), LAYERS["LSTM"][number](units, return_sequences=True)])
+    model.compile("sgd", "mse")
+    before = peak_of_this_process()
+    for _ in range(3):
+        model.train_on_batch(x, y)
+    return round(peak_of_this_process() - before)
+
+
+def peak_of_this_process():
+    """Megabytes; Linux only."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()

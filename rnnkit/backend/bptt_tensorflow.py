@@ -1,0 +1,258 @@
+"""Backpropagation through time on TensorFlow: the loop forward and the loop backward, each compiled by XLA.
+
+Left to itself, TensorFlow keeps every tensor of every step of a loop, and takes the gradient of a weight apart into one
+product a step. Here the backward pass is written down: it takes the steps in reverse, and differentiates one at a time
+from its states and its recurrent products, which the forward pass has kept. What no other step waits for, the gradient
+of the kernels, is one product after the loop.
+"""
+
+import tensorflow as tf
+from keras import StatelessScope, tree
+
+from rnnkit.backend.products import computed_by, plain_product
+
+
+class CannotCompile(Exception):
+    """The step does something that only the plain loop can do; the message says what."""
+
+
+def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan):
+    """`scan`, compiled forward and backward.
+
+    Args:
+        step: `carry, output = step(carry, x_t, constants)`.
+        carry, constants: lists of tensors.
+        sequences: nested structure of tensors `(time, batch, ...)`, with a known time.
+        variables: list of the Keras variables that the step reads.
+        keep: whether to keep what the backward pass needs; it computes it again otherwise.
+        plain_scan: `scan` of `rnnkit.backend`, for gradients of gradients.
+
+    Returns:
+        The outputs of all steps, stacked, and the last carry.
+
+    Raises:
+        CannotCompile: nothing was computed; the plain loop has to.
+    """
+    weights = [tf.convert_to_tensor(variable.value) for variable in variables]
+    loop = _Loop(step, sequences, variables, len(carry), len(carry) + len(tree.flatten(sequences)))
+    arguments = [*carry, *tree.flatten(sequences), *constants, *weights]
+
+    @tf.custom_gradient
+    def run(*arguments):
+        last, outputs, *kept = _compiled(loop.forward_and_keep if keep else loop.forward, arguments)
+
+        def gradient(*d_results):
+            d_results = [d for d, x in zip(d_results, [outputs, *last], strict=True) if x.dtype.is_floating]
+
+            @tf.custom_gradient
+            def backward(*inputs):
+                values = kept if keep else _compiled(loop.forward_and_keep, arguments)[2:]
+                found = _compiled(loop.backward, loop.needed_backward(arguments), outputs, *values, d_results)
+                return found, lambda *d: loop.gradients_of_backward(plain_scan, arguments, inputs, d)
+
+            found = iter(backward(*_floating(arguments), *d_results))
+            return [next(found) if x.dtype.is_floating else None for x in arguments]
+
+        return (outputs, *last), gradient
+
+    outputs, *last = run(*arguments)
+    return outputs, last
+
+
+def _compiled(function, *arguments):
+    """`function(*arguments)`, compiled by XLA, and not differentiated by any tape."""
+    arguments = tree.map_structure(tf.stop_gradient, arguments)
+    program = tf.function(function, jit_compile=True, autograph=False)
+    if program.get_concrete_function(*arguments).captured_inputs:
+        raise CannotCompile("its cell reads a tensor that is neither state, input nor weight")
+    return program(*arguments)
+
+
+class _Loop:
+    """The three programs, of a flat list of tensors: the first carry, the sequences, and what every step reads."""
+
+    def __init__(self, step, sequences, variables, first_sequence, first_read):
+        self.step, self.structure, self.variables = step, sequences, variables
+        self.first_sequence, self.first_read = first_sequence, first_read
+        self.length = tree.flatten(sequences)[0].shape[0]
+
+    def forward(self, arguments):
+        """The last carry and the outputs of all steps."""
+        first, sequences, read = self._parts(arguments)
+        carry, (outputs,), _ = _run(lambda t, carry: self._step(carry, _at(t, sequences), read), first, self.length)
+        return carry, outputs
+
+    def forward_and_keep(self, arguments):
+        """The same, and what `backward` needs of all steps: their states and their recurrent products."""
+        first, sequences, read = self._parts(arguments)
+
+        def step(t, carry):
+            products, bases, inputs = [], {}, _at(t, sequences)
+
+            def compute(state, kernel, base, bias):
+                bases[id(base)] = len(products)
+                products.append(plain_product(state, kernel, base, bias))
+                return products[-1]
+
+            with computed_by(compute):
+                carry, output = self._step(carry, inputs, read)
+            self.base_of = {k: bases[id(x)] for k, x in enumerate(inputs) if id(x) in bases and len(x.consumers()) == 1}
+            return carry, [output, carry, products]
+
+        carry, (outputs, *kept), self.order = _run(step, first, self.length)
+        return carry, outputs, kept
+
+    def needed_backward(self, arguments):
+        """The arguments without the sequences that are nothing but the base of a product, which was kept."""
+        first, sequences, read = self._parts(arguments)
+        sequences = [tf.zeros((), x.dtype) if k in self.base_of else x for k, x in enumerate(sequences)]
+        return [*first, *sequences, *read]
+
+    def backward(self, arguments, outputs, kept, d_results):
+        """The gradients of those arguments that are floating point."""
+        first, sequences, read = self._parts(arguments)
+        _, states, products = _ordered([outputs, *kept], self.order)
+        states = [tf.concat([x_0[None], x[:-1]], 0) for x_0, x in zip(first, states, strict=True)]  # before each step
+        # A base is not read again: anything of its shape stands in for it.
+        sequences = [products[self.base_of[k]] if k in self.base_of else x for k, x in enumerate(sequences)]
+        d_outputs, *d_last = d_results
+
+        kernels, transposed, biases = [], [], []
+
+        def note(state, kernel, base, bias):
+            kernels.append(kernel)
+            transposed.append(tf.transpose(kernel))
+            biases.append(bias)
+            return plain_product(state, kernel, base, bias)
+
+        with tf.GradientTape(watch_accessed_variables=False) as weights_tape:
+            weights_tape.watch(_floating(read))
+            with computed_by(note):
+                self._step(first, _at(0, sequences), read)
+
+        def step(t, carry):
+            """Differentiates one step. Of the kernels' gradients it leaves the factors, for after the loop."""
+            d_after, d_read = carry
+            before, inputs = _at(t, states), _at(t, sequences)
+            multiplied, d_products = [], []
+
+            def compute(state, kernel, base, bias):
+                n = len(multiplied)
+                result = products[n][t]
+                multiplied.append(state)
+                d_products.append(tf.zeros_like(result))
+
+                @tf.custom_gradient
+                def product(*summands):
+                    def gradient(d):
+                        d_products[n] = d
+                        return (tf.matmul(d, transposed[n]), d)[: len(summands)]
+
+                    return tf.identity(result), gradient
+
+                return product(state) if base is None else product(state, base)
+
+            sources = [_floating(part) for part in (before, inputs, read)]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(sources)
+                with computed_by(compute):
+                    after, output = self._step(before, inputs, read)
+            d_before, d_inputs, d_step = tape.gradient(
+                _floating([output, *after]), sources, output_gradients=[d_outputs[t], *d_after]
+            )
+            d_before = [tf.zeros_like(x) if d is None else d for x, d in zip(sources[0], d_before, strict=True)]
+            d_read = [total if d is None else total + d for total, d in zip(d_read, d_step, strict=True)]
+            return [d_before, d_read], [d_inputs, multiplied, d_products]
+
+        nothing = [tf.zeros_like(x) for x in _floating(read)]
+        (d_first, d_read), distinct, order = _run(step, [d_last, nothing], self.length, backwards=True)
+        d_inputs, multiplied, d_products = _ordered(distinct, order)
+        d_inputs = [tf.zeros_like(x) if d is None else d for x, d in zip(_floating(sequences), d_inputs, strict=True)]
+        weights, d_weights = list(kernels), []
+        for x, d in zip(multiplied, d_products, strict=True):
+            d_weights.append(tf.matmul(_rows(x), _rows(d), transpose_a=True))
+        for bias, d in zip(biases, d_products, strict=True):
+            if bias is not None:
+                weights.append(bias)
+                d_weights.append(tf.reduce_sum(_rows(d), 0))
+        through_products = weights_tape.gradient(weights, _floating(read), output_gradients=d_weights)
+        d_read = [total if d is None else total + d for total, d in zip(d_read, through_products, strict=True)]
+        return [*d_first, *d_inputs, *d_read]
+
+    def gradients_of_backward(self, plain_scan, arguments, inputs, given):
+        """Differentiates `backward`, as a function of the floating arguments and `d_results`, by the plain loop."""
+        floating = inputs[: len(_floating(arguments))]
+        with tf.GradientTape() as outer:
+            outer.watch(inputs)
+            with tf.GradientTape() as inner:
+                inner.watch(floating)
+                values = iter(floating)
+                arguments = [next(values) if x.dtype.is_floating else x for x in arguments]
+                first, sequences, read = self._parts(arguments)
+                _, like = self._step(first, _at(0, sequences), read)
+                outputs, last = plain_scan(lambda carry, x: self._step(carry, x, read), first, sequences, like)
+            gradients = inner.gradient(
+                _floating([outputs, *last]),
+                floating,
+                output_gradients=inputs[len(floating) :],
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+        return outer.gradient(
+            gradients, inputs, output_gradients=given, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+
+    def _parts(self, arguments):
+        first, last = self.first_sequence, self.first_read
+        return arguments[:first], arguments[first:last], arguments[last:]
+
+    def _step(self, carry, inputs, read):
+        constants, weights = read[: len(read) - len(self.variables)], read[len(read) - len(self.variables) :]
+        mapping = list(zip(self.variables, weights, strict=True))
+        with StatelessScope(state_mapping=mapping, initialize_variables=False) as scope:
+            before = dict(scope.state_mapping)
+            carry, output = self.step(carry, tree.pack_sequence_as(self.structure, inputs), constants)
+            if any(before.get(key) is not value for key, value in scope.state_mapping.items()):
+                raise CannotCompile("its cell changes a variable in its step")
+        return list(carry), output
+
+
+def _run(step, carry, length, backwards=False):
+    """Runs `carry, values = step(t, carry)` over time.
+
+    Returns the last carry, the stacks of all tensors in `values`, each once, and the order that `_ordered` takes.
+    """
+
+    def flat(values):
+        """The tensors in `values`, each once."""
+        return {id(x): x for x in tree.flatten(values) if x is not None}
+
+    example = step(0, carry)[1]  # for its structure; XLA drops it
+    numbers = {key: number for number, key in enumerate(flat(example))}
+    order = tree.map_structure(lambda x: numbers.get(id(x), -1), example)
+    arrays = [tf.TensorArray(x.dtype, length, element_shape=x.shape) for x in flat(example).values()]
+
+    def body(count, carry, arrays):
+        t = length - 1 - count if backwards else count
+        carry, values = step(t, carry)
+        return count + 1, carry, [array.write(t, x) for array, x in zip(arrays, flat(values).values(), strict=True)]
+
+    _, carry, arrays = tf.while_loop(
+        lambda count, *_: count < length, body, (0, carry, arrays), maximum_iterations=length
+    )
+    return carry, [array.stack() for array in arrays], order
+
+
+def _ordered(distinct, order):
+    return tree.map_structure(lambda number: None if number < 0 else distinct[number], order)
+
+
+def _at(t, sequences):
+    return [x[t] for x in sequences]
+
+
+def _floating(tensors):
+    return [x for x in tensors if x.dtype.is_floating]
+
+
+def _rows(x):
+    return tf.reshape(x, (-1, x.shape[-1]))

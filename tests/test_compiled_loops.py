@@ -1,0 +1,246 @@
+"""The loops that XLA compiles against the plain one: the same layer inside and outside of a tf.function."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from rnnkit import layers
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("only TensorFlow has a loop that is not compiled", allow_module_level=True)
+
+import tensorflow as tf
+
+BATCH, TIME, FEATURES, UNITS = 5, 6, 3, 4
+MASKS = {
+    "none": None,
+    "any": [[1, 0, 1, 0, 1, 1], [0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [0] * 6, [1] * 6],  # holes, left, right, empty
+}
+
+
+class OwnCell(layers.RecurrentCell):
+    """Two states, a nested projection, a product of its own kind beside one that the loop knows."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.state_size, self.output_size = units, [units, 2 * units], units
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight((input_shape[-1], self.units), "glorot_uniform", name="kernel")
+        self.wide = self.add_weight((self.units, 2 * self.units), "glorot_uniform", name="wide")
+        self.back = self.add_weight((2 * self.units, self.units), "glorot_uniform", name="back")
+        self.shift = self.add_weight((self.units,), "uniform", name="shift")
+
+    def project(self, inputs, training=False):
+        return {"x": ops.matmul(inputs, self.kernel), "gate": inputs[..., :1]}
+
+    def step(self, projected, states, training=False):
+        a, b = states
+        b = 0.5 * b + ops.matmul(ops.tanh(a), self.wide)
+        a = ops.tanh(layers.recurrent_product(ops.sin(b), 2 * self.back, base=projected["x"], bias=-self.shift))
+        return ops.sigmoid(projected["gate"]) * a + self.shift, [a, b]
+
+
+def stacked():
+    return keras.layers.StackedRNNCells([keras.layers.LSTMCell(UNITS), layers.GRUCell(UNITS)])
+
+
+def R():
+    return keras.Sequential([keras.layers.Dense(7, "relu"), keras.layers.Dense(UNITS, "tanh")])
+
+
+LAYERS = {
+    "LSTM": lambda **kwargs: layers.LSTM(UNITS, **kwargs),
+    "LSTM relu": lambda **kwargs: layers.LSTM(UNITS, activation="relu", use_bias=False, **kwargs),
+    "LSTM dropout": lambda **kwargs: layers.LSTM(UNITS, dropout=0.3, recurrent_dropout=0.3, seed=1, **kwargs),
+    "GRU": lambda **kwargs: layers.GRU(UNITS, **kwargs),
+    "GRU cho": lambda **kwargs: layers.GRU(UNITS, convention="cho", **kwargs),
+    "GRU torch": lambda **kwargs: layers.GRU(UNITS, convention="torch", **kwargs),
+    "Elman": lambda **kwargs: layers.Elman(UNITS, **kwargs),
+    "Elman readout": lambda **kwargs: layers.Elman(UNITS, output_units=2, **kwargs),
+    "PeepholeLSTM": lambda **kwargs: layers.PeepholeLSTM(UNITS, **kwargs),
+    "PeepholeLSTM diagonal": lambda **kwargs: layers.PeepholeLSTM(
+        UNITS, peephole="diagonal", peephole_initializer="uniform", **kwargs
+    ),
+    "LayerNormLSTM": lambda **kwargs: layers.LayerNormLSTM(UNITS, **kwargs),
+    "LayerNormGRU": lambda **kwargs: layers.LayerNormGRU(UNITS, **kwargs),
+    "zoneout": lambda **kwargs: layers.Recurrent(layers.ZoneoutCell(layers.LSTMCell(UNITS), 0.3, seed=1), **kwargs),
+    "residual": lambda **kwargs: layers.Recurrent(layers.ResidualCell(layers.GRUCell(FEATURES)), **kwargs),
+    "R and O": lambda **kwargs: layers.Recurrent(layers.ROCell(R(), keras.layers.Dense(2), UNITS), **kwargs),
+    "stack of cells": lambda **kwargs: layers.Recurrent(stacked(), **kwargs),
+    "own cell": lambda **kwargs: layers.Recurrent(OwnCell(UNITS), **kwargs),
+}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("name", LAYERS)
+def test_values_and_gradients_are_those_of_the_plain_loop(name, mask):
+    layer = LAYERS[name](return_sequences=True, return_state=True)
+    check_equal(layer, mask)
+
+
+@pytest.mark.parametrize("arguments", [{"go_backwards": True}, {"zero_output_for_mask": True}, {"dtype": "float64"}])
+@pytest.mark.parametrize("name", ["LSTM", "GRU cho", "own cell"])
+def test_with_the_arguments_of_the_layer(name, arguments):
+    if name == "own cell" and "dtype" in arguments:
+        layer = layers.Recurrent(OwnCell(UNITS, dtype="float64"), return_sequences=True, return_state=True)
+    else:
+        layer = LAYERS[name](return_sequences=True, return_state=True, **arguments)
+    check_equal(layer, "any")
+
+
+@pytest.mark.parametrize("feeding", [False, True])
+def test_with_a_memory(feeding):
+    cell = layers.AttentionCell(
+        layers.GRUCell(UNITS), layers.BahdanauAttention(UNITS), input_feeding=feeding, coverage=feeding
+    )
+    layer = layers.Recurrent(cell, return_sequences=True)
+    rng = np.random.default_rng(0)
+    memory = tf.constant(rng.normal(size=(BATCH, 7, 2)).astype("float32"))
+    x = tf.constant(rng.normal(size=(BATCH, TIME, FEATURES)).astype("float32"))
+
+    def run(x, memory):
+        return [layer(x, initial_state=cell.initial_state(memory), training=True)]
+
+    compare(layer, run, [x, memory])
+
+
+def test_gradients_of_gradients():
+    layer = layers.LSTM(UNITS, return_sequences=True)
+    x = tf.constant(np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)).astype("float32"))
+
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = tf.reduce_sum(layer(x, training=True) ** 2)
+        return [tape.gradient(value, x)]
+
+    compare(layer, run, [x])
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_model_that_is_fitted(training):
+    """`training=False` is a model that is trained without its layers' knowing: nothing was kept for the gradients."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(10, TIME, FEATURES)), rng.normal(size=(10, UNITS))
+    weights, losses = None, []
+    for eagerly in (True, False):
+        inputs = keras.Input((TIME, FEATURES))
+        hidden = layers.Bidirectional(layers.PeepholeLSTM(UNITS, return_sequences=True))(inputs, training=training)
+        model = keras.Model(inputs, layers.LSTM(UNITS)(hidden, training=training))
+        model.compile("sgd", "mse", run_eagerly=eagerly)
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        losses.append(model.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"])
+        predicted = model.predict(x, verbose=0)
+        assert ("XLA" in model.layers[-1].explain()) is not eagerly
+        np.testing.assert_allclose(predicted, model(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+class Counting(layers.RecurrentCell):
+    """s_t = s_{t-1} + x_t + constant, and counts its steps."""
+
+    def __init__(self, constant, counts, **kwargs):
+        super().__init__(**kwargs)
+        self.state_size, self.output_size = [FEATURES], FEATURES
+        self.constant, self.counts = constant, counts
+
+    def build(self, input_shape):
+        self.steps = self.add_weight((), "zeros", trainable=False, name="steps")
+
+    def step(self, projected, states, training=False):
+        if self.counts:
+            self.steps.assign_add(1.0)
+        state = states[0] + projected + self.constant
+        return state, [state]
+
+
+@pytest.mark.parametrize(
+    "counts, time, dtype, reason",
+    [
+        (True, TIME, "float32", "changes a variable"),
+        (False, TIME, "float32", "neither state, input nor weight"),
+        (False, None, "float32", "not known beforehand"),
+        (False, TIME, "float16", "half precision"),
+    ],
+)
+def test_what_cannot_be_compiled_runs_in_the_plain_loop_and_says_why(counts, time, dtype, reason):
+    x = np.ones((2, TIME, FEATURES), dtype)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, time, FEATURES), dtype)])
+    def run(x):
+        layer.cell.constant = 0.0 if counts else tf.reduce_sum(x[0, 0])
+        return layer(x)
+
+    layer = layers.Recurrent(Counting(0.0, counts, dtype=dtype))
+    layer.build(x.shape)
+    expected = TIME * (1 if counts else 1 + FEATURES)
+    np.testing.assert_allclose(run(x), np.full((2, FEATURES), expected))
+    assert float(layer.cell.steps) == (TIME if counts else 0)
+    assert reason in layer.explain()
+
+
+def test_explain_before_the_first_run_and_outside_of_a_function():
+    layer = layers.LSTM(UNITS, name="reader")
+    assert layer.explain() == "Layer 'reader' has not run yet."
+    layer(np.zeros((1, TIME, FEATURES), "float32"))
+    assert "outside of a tf.function" in layer.explain()
+
+
+def test_a_base_that_is_equal_for_all_rows_is_refused():
+    with pytest.raises(ValueError, match=r"expected base \(batch, 3\), received shape \(3,\): .* is a bias"):
+        layers.recurrent_product(np.ones((1, 2)), np.ones((2, 3)), base=np.ones(3))
+
+
+def check_equal(layer, mask):
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(BATCH, TIME, FEATURES)), layer.compute_dtype)
+    layer.build(x.shape)
+    for weight in layer.trainable_weights:  # zeros would hide what is multiplied with them
+        weight.assign_add(0.1 * rng.normal(size=weight.shape))
+    sizes = keras.tree.flatten(layer.cell.state_size)
+    states = [tf.constant(rng.normal(size=(BATCH, size)), layer.compute_dtype) for size in sizes]
+    mask = None if MASKS[mask] is None else np.array(MASKS[mask], bool)
+
+    def run(x, *states):
+        size = layer.cell.state_size
+        if keras.tree.is_nested(size):
+            states = keras.tree.pack_sequence_as(layers.states.plain(size), states)
+        return layer(x, initial_state=states, mask=mask, training=True)
+
+    compare(layer, run, [x, *states])
+
+
+def compare(layer, run, inputs):
+    """Values, and gradients for weights and inputs, of `run` compiled and not."""
+    run(*inputs)  # makes the weights
+    generators = [generator.state for generator in seed_generators(layer)]
+    seeds = [np.array(state) for state in generators]
+
+    def values_and_gradients(*inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            results = keras.tree.flatten(run(*inputs))
+            value = sum(tf.reduce_sum(tf.cos(result) * (n + 1)) for n, result in enumerate(results))
+        sources = [*inputs, *(weight.value for weight in layer.trainable_weights)]
+        return results, tape.gradient(value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    found = []
+    for function in (tf.function(values_and_gradients), values_and_gradients):
+        for state, seed in zip(generators, seeds, strict=True):
+            state.assign(seed)
+        found.append(keras.tree.map_structure(np.array, function(*inputs)))
+        found[-1] = (found[-1], layer.explain())
+    (compiled, way), (plain, plain_way) = found
+    assert "XLA" in way and "outside" in plain_way
+    tolerance = 1e-10 if layer.compute_dtype == "float64" else 2e-5
+    keras.tree.map_structure(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), compiled, plain
+    )
+
+
+def seed_generators(layer):
+    inner = [layer.cell, getattr(layer.cell, "cell", None)]
+    return [part.seed_generator for part in inner if hasattr(part, "seed_generator")]
