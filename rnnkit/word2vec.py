@@ -92,8 +92,10 @@ class Word2Vec:
 
         Args:
             documents: The corpus, a list of token lists, or any object whose `__iter__` starts a new pass over token
-                lists. A list is encoded once; anything else is read once for the vocabulary and once each epoch, and
-                never held in memory as a whole.
+                lists, such as one that reads a file line by line. A list is encoded once. Anything else may be larger
+                than memory: it is read once for the vocabulary and once each epoch, and nothing of it is kept but the
+                words with their counts, and about 131,000 tokens at a time (or one document, if it is longer). A
+                generator can be read only once, and is refused: write an `__iter__` that starts a new one.
             epochs: Passes over the corpus.
             progress: Whether to print a line for each epoch: words read per second, and the loss of a pair
                 (skip-gram) or centre (CBOW), which starts at (1 + negatives) ln 2.
@@ -139,7 +141,7 @@ class Word2Vec:
                 "Pass sample=0 for so small a text.",
                 stacklevel=2,
             )
-        self._remember(vectors, vocabulary, counts)
+        self._remember(vectors, vocabulary, counts, index)
         return self
 
     @property
@@ -215,12 +217,12 @@ class Word2Vec:
                 raise ValueError(f"{os.fspath(path)} is not a file of Word2Vec.save: it has no {sorted(missing)}.")
             text = json.loads(file["text"].tobytes())
             model = cls(**text["settings"])
-            model._remember(file["vectors"], text["vocabulary"], file["counts"])
+            index = {word: number for number, word in enumerate(text["vocabulary"])}
+            model._remember(file["vectors"], text["vocabulary"], file["counts"], index)
         return model
 
-    def _remember(self, vectors, vocabulary, counts):
-        self._vectors, self._vocabulary, self._counts = vectors, vocabulary, counts
-        self._index = {word: number for number, word in enumerate(vocabulary)}
+    def _remember(self, vectors, vocabulary, counts, index):
+        self._vectors, self._vocabulary, self._counts, self._index = vectors, vocabulary, counts, index
 
     def _fitted(self):
         if self._vectors is None:
@@ -324,10 +326,11 @@ def _count(documents, min_count):
     """Vocabulary, most frequent first, and counts; refuses what is no corpus."""
     if isinstance(documents, str) or not isinstance(documents, Iterable):
         raise ValueError(f"documents must be a list of token lists, not a {type(documents).__name__}.")
-    if iter(documents) is documents:
+    one_pass = iter(documents)
+    if one_pass is documents:
         raise ValueError(f"documents is a {type(documents).__name__}, which can be read only once. {_READ_AGAIN}")
     counter = Counter()
-    for number, document in enumerate(documents):
+    for number, document in enumerate(one_pass):
         if isinstance(document, str) or not isinstance(document, Iterable):
             raise ValueError(
                 f"Document {number} is {document!r:.60}, but each document must be a list of tokens, "

@@ -60,7 +60,7 @@ class Trainer:
         tokens, lengths = self.subsample(documents)
         if not len(tokens):
             return []
-        radius = self.rng.integers(1, self.window + 1, len(tokens))
+        radius = self.rng.integers(1, self.window + 1, len(tokens)).astype(np.int32)
         centres, contexts, bands = blocks(tokens, lengths, radius, self.shape.block, self.window)
         negatives = self.draw_negatives(len(centres))
 
@@ -96,8 +96,8 @@ class Trainer:
 
     def subsample(self, documents):
         tokens = np.concatenate(documents)
-        kept = self.rng.random(len(tokens), dtype=np.float32) < self.keep[tokens]
-        kept_before = np.concatenate([[0], np.cumsum(kept)])
+        kept = self.rng.random(len(tokens), dtype=np.float32) < self.keep.take(tokens)
+        kept_before = np.concatenate([[0], np.cumsum(kept, dtype=np.int32)], dtype=np.int32)
         ends = np.cumsum([len(document) for document in documents])
         return tokens[kept], np.diff(kept_before[ends], prepend=0)
 
@@ -106,7 +106,7 @@ class Trainer:
         drawn = np.sort(self.rng.random(blocks * self.shape.shared))
         drawn = np.minimum(np.searchsorted(self.cumulative, drawn, side="right"), len(self.cumulative) - 1)
         self.rng.shuffle(drawn)
-        return drawn.reshape(blocks, self.shape.shared)
+        return drawn.reshape(blocks, self.shape.shared).astype(np.int32)
 
 
 def blocks(tokens, lengths, radius, block, window):
@@ -122,16 +122,16 @@ def blocks(tokens, lengths, radius, block, window):
         after; and rows of the `band_table` (blocks, block). The last block is filled up with centres whose windows
         are empty, and so are the contexts before the first and after the last token.
     """
-    count, ends = len(tokens), np.cumsum(lengths)
-    place = np.arange(count)
-    left = np.minimum(radius, place - np.repeat(ends - lengths, lengths))
+    count, ends = len(tokens), np.cumsum(lengths, dtype=np.int32)
+    place = np.arange(count, dtype=np.int32)
+    left = np.minimum(radius, place - np.repeat(ends - np.asarray(lengths, np.int32), lengths))
     right = np.minimum(radius, np.repeat(ends, lengths) - 1 - place)
     number = -(-count // block)
-    padded = np.zeros(number * block + 2 * window, np.int64)
+    padded = np.zeros(number * block + 2 * window, np.int32)
     padded[window : window + count] = tokens
-    bands = np.zeros(number * block, np.int64)
+    bands = np.zeros(number * block, np.int32)
     bands[:count] = left * (window + 1) + right
-    bands = bands.reshape(number, block) + np.arange(block) * (window + 1) ** 2
+    bands = bands.reshape(number, block) + np.arange(block, dtype=np.int32) * (window + 1) ** 2
     centres = padded[window : window + number * block].reshape(number, block)
     return centres, np.lib.stride_tricks.sliding_window_view(padded, block + 2 * window)[::block], bands
 
@@ -214,11 +214,14 @@ class CBOW:
 
         def of_vectors():
             mean_gradient = negative_errors @ u_negative
-            mean_gradient += errors * u_centre
+            mean_gradient += np.multiply(errors, u_centre, out=u_centre)  # which nobody needs any more
             return batch.band.transpose(0, 2, 1) @ mean_gradient
 
         def of_context_vectors():
-            return np.concatenate([errors * mean, negative_errors.transpose(0, 2, 1) @ mean], axis=1)
+            gradients = np.empty_like(u)
+            np.multiply(errors, mean, out=gradients[:, :block])
+            np.matmul(negative_errors.transpose(0, 2, 1), mean, out=gradients[:, block:])
+            return gradients
 
         return loss, of_vectors, of_context_vectors
 
@@ -252,11 +255,12 @@ class Rows(NamedTuple):
 
 def rows_of(ids):
     """The `Rows` of word numbers of any shape."""
-    count = ids.size
-    words, order = np.divmod(np.sort(ids.ravel() * count + np.arange(count)), count)
-    first = np.flatnonzero(np.diff(words, prepend=-1))
+    count, bits = ids.size, np.int64(ids.size.bit_length())
+    keys = np.sort((ids.ravel().astype(np.int64) << bits) | np.arange(count))  # the word, then its place
+    words, order = keys >> bits, keys & ((1 << bits) - 1)
+    first = np.concatenate([[0], np.flatnonzero(words[1:] != words[:-1]) + 1, [count]])
     ones = np.ones(count, np.float32)
-    return Rows(words[first], csr_array((ones, order, np.append(first, count)), shape=(len(first), count)))
+    return Rows(words[first[:-1]], csr_array((ones, order, first), shape=(len(first) - 1, count)))
 
 
 def descend(table, rows, gradients, rate):

@@ -165,6 +165,14 @@ def test_readme_shows_the_benchmark_as_it_was_measured():
         assert f"| {' | '.join(cells)} |" in README
 
 
+def test_readme_tells_the_memory_as_it_was_measured():
+    rows = measured("word2vec_memory")["rows"]
+    added = {(row["library"], row["million_words"]): row["added_megabytes"] for row in rows}
+    ours = [f"{added['rnnkit', millions]:.0f}" for millions in (10, 100)]
+    assert f"takes {ours[0]} MB for 10 million words and {ours[1]} MB for 100 million" in README
+    assert {f"{added['gensim', millions]:.0f}" for millions in (10, 100)} == {re.search(r"gensim (\d+) MB", README)[1]}
+
+
 def test_readme_shows_decoding_as_it_was_measured():
     rows = measured("decoding")["rows"]
     for name in dict.fromkeys(row["contender"] for row in rows):
