@@ -1,5 +1,6 @@
 """The checks of the exercises: what is right passes, what is wrong is told, and the right numbers are not."""
 
+import heapq
 import importlib.util
 import itertools
 import re
@@ -12,15 +13,17 @@ import pytest
 from keras import ops
 
 import rnnkit.layers
+import rnnkit.metrics
 from rnnkit import checks
 from rnnkit.checks.answers import agree
 from rnnkit.checks.resetting_adder import SEQUENCES, last_h
+from rnnkit.text import spans
 from tests import oracles
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKS = {name: check for name in checks.__all__ if isinstance(check := getattr(checks, name), checks.Check)}
 MUTATIONS = [(name, known) for name, check in CHECKS.items() for known in check.mistakes]
-CHECKED_LESSONS = ["02_vanilla_rnn", "03_lstm", "04_gru", "06_stacked"]
+LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 specification = importlib.util.spec_from_file_location("student", ROOT / "tools" / "student.py")
 student = importlib.util.module_from_spec(specification)
@@ -60,7 +63,7 @@ def answers_to_all_cases(check, function):
 # ------------------------------------------------------------------------------------------- the lessons' exercises
 
 
-@pytest.mark.parametrize("lesson", CHECKED_LESSONS)
+@pytest.mark.parametrize("lesson", LESSONS)
 def test_every_exercise_of_a_lesson_is_checked_in_the_next_cell(lesson):
     found = exercises(nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4))
     assert len(found) >= 2
@@ -520,6 +523,252 @@ def one_by_one(stack, x, mask, length):
     return ops.stack([ops.convert_to_tensor(y, "float32") for y in outputs], axis=1)
 
 
+def odd_by_pairs(vectors):
+    def cosine(a, b):
+        return a @ b / np.sqrt(a @ a * (b @ b))
+
+    others = [[b for j, b in enumerate(vectors) if j != i] for i in range(len(vectors))]
+    fits = [np.mean([cosine(a, b) for b in rest]) for a, rest in zip(vectors, others, strict=True)]
+    return fits.index(min(fits)), fits
+
+
+def odd_by_the_sum_of_all(vectors):
+    units = vectors / np.sqrt((vectors**2).sum(axis=1))[:, None]
+    fits = (units @ units.sum(axis=0) - 1) / (len(units) - 1)
+    return fits.argsort()[0], fits
+
+
+def odd_with_keras_ops(vectors):
+    units = ops.normalize(ops.convert_to_tensor(vectors, "float32"), axis=1)
+    cosines = ops.matmul(units, ops.transpose(units)) * (1 - ops.eye(len(vectors)))
+    fits = ops.sum(cosines, axis=1) / (len(vectors) - 1)
+    return ops.argmin(fits), fits
+
+
+def negatives_by_walking(counts, targets, uniform):
+    drawn = np.zeros(uniform.shape, "int64")
+    for (pair, draw), u in np.ndenumerate(uniform):
+        p = np.where(np.arange(len(counts)) == targets[pair], 0, counts.astype("float64") ** 0.75)
+        p, word = p / p.sum(), 0
+        while u >= p[word]:
+            u, word = u - p[word], word + 1
+        drawn[pair, draw] = word
+    return drawn
+
+
+def negatives_without_the_target(counts, targets, uniform):
+    """The target is deleted, and the numbers of the words behind it are set right."""
+    drawn = []
+    for target, row in zip(targets, uniform, strict=True):
+        left = np.delete(np.power(counts, 0.75), target)
+        words = np.digitize(row, np.cumsum(left) / left.sum())
+        drawn.append([int(word) + (word >= target) for word in words])
+    return drawn
+
+
+def negatives_by_comparison(counts, targets, uniform):
+    share = counts / counts.sum()
+    allowed = share**0.75 * (np.arange(len(counts)) != targets[:, None])
+    ends = np.cumsum(allowed, axis=1)
+    return (uniform[:, :, None] * ends[:, None, -1:] >= ends[:, None]).sum(axis=2)
+
+
+def losses_of_pairs(W, U, words, targets, negatives):
+    right, wrong = (W[words] * U[targets]).sum(axis=1), np.einsum("pd,pkd->pk", W[words], U[negatives])
+    return np.log1p(np.exp(-right)).sum() + np.log1p(np.exp(wrong)).sum()
+
+
+def sampling_by_differences(W, U, words, targets, negatives, rate):
+    dW = oracles.numerical_gradient(lambda table: losses_of_pairs(table, U, words, targets, negatives), W)
+    dU = oracles.numerical_gradient(lambda table: losses_of_pairs(W, table, words, targets, negatives), U)
+    return W - rate * dW, U - rate * dU, losses_of_pairs(W, U, words, targets, negatives)
+
+
+def sampling_by_one_hot_products(W, U, words, targets, negatives, rate):
+    one_hot, loss, dW, dU = np.eye(len(W)), 0, 0, 0
+    for column, sign in [(targets, 1), *((column, -1) for column in negatives.T)]:
+        read, said = one_hot[words], one_hot[column]
+        p = sigmoid(sign * ((read @ W) * (said @ U)).sum(axis=1, keepdims=True))
+        loss = loss - np.log(p).sum()
+        dW, dU = dW - sign * read.T @ ((1 - p) * (said @ U)), dU - sign * said.T @ ((1 - p) * (read @ W))
+    return W - rate * dW, U - rate * dU, loss
+
+
+def sampling_with_one_list_of_rows(W, U, words, targets, negatives, rate):
+    """All pairs and negatives side by side, and `np.add.at`."""
+    k = negatives.shape[1]
+    left, right = np.repeat(words, 1 + k), np.concatenate([targets[:, None], negatives], axis=1).ravel()
+    signs = np.tile([1.0] + [-1.0] * k, len(words))
+    z = signs * np.einsum("nd,nd->n", W[left], U[right])
+    steps = (rate * signs * sigmoid(-z))[:, None]
+    tables = W.copy(), U.copy()
+    np.add.at(tables[0], left, steps * U[right])
+    np.add.at(tables[1], right, steps * W[left])
+    return *tables, np.log(1 + np.exp(-z)).sum()
+
+
+def sampling_row_by_row(W, U, words, targets, negatives, rate):
+    """For each row of a table, the gradients that belong to it."""
+    loss, parts_of_W, parts_of_U = 0, {}, {}
+    for word, others in zip(words, np.column_stack([targets, negatives]), strict=True):
+        for place, other in enumerate(others):
+            answer, wanted = sigmoid(W[word] @ U[other]), place == 0
+            loss -= np.log(answer) if wanted else np.log(1 - answer)
+            parts_of_W.setdefault(word, []).append((answer - wanted) * U[other])
+            parts_of_U.setdefault(other, []).append((answer - wanted) * W[word])
+    new_W = [row - rate * sum(parts_of_W.get(i, [0])) for i, row in enumerate(W)]
+    return new_W, [row - rate * sum(parts_of_U.get(i, [0])) for i, row in enumerate(U)], loss
+
+
+def sampling_with_keras_ops(W, U, words, targets, negatives, rate):
+    W, U = ops.convert_to_tensor(W, "float32"), ops.convert_to_tensor(U, "float32")
+    chosen = ops.concatenate([targets[:, None], negatives], axis=1)
+    h, rows = ops.take(W, words, axis=0)[:, None], ops.take(U, chosen, axis=0)
+    z = ops.sum(h * rows, axis=2)
+    wanted = ops.one_hot(0 * targets, chosen.shape[1])
+    loss = ops.sum(ops.binary_crossentropy(wanted, z, from_logits=True))
+    error = ops.expand_dims(ops.sigmoid(z) - wanted, axis=2)
+    dU = ops.segment_sum(ops.reshape(error * h, (-1, W.shape[1])), ops.reshape(chosen, (-1,)), len(U))
+    return W - rate * ops.segment_sum(ops.sum(error * rows, axis=1), words, len(W)), U - rate * dU, loss
+
+
+def delay_by_comparing_all(x, here, labels, k):
+    """Each sentence looks for all that look the same."""
+    seen = [[place, *sentence[: place + k + 1]] for sentence, place in zip(x.tolist(), here.tolist(), strict=True)]
+    right = 0
+    for mine in seen:
+        ones = np.mean([label for other, label in zip(seen, labels, strict=True) if other == mine])
+        right += max(ones, 1 - ones)
+    return right / len(seen)
+
+
+def delay_by_unique_rows(x, here, labels, k):
+    read = np.arange(x.shape[1]) <= here[:, None] + k
+    rows = np.column_stack([np.where(read, x, -1), here])
+    _, group = np.unique(rows, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    ones, all_of_it = np.bincount(group, weights=labels), np.bincount(group)
+    return np.maximum(ones, all_of_it - ones).sum() / len(x)
+
+
+def merged(mode, a, b):
+    return {"sum": np.add, "ave": lambda a, b: 0.5 * a + 0.5 * b, "mul": np.multiply, "concat": side_by_side}[mode](
+        a, b
+    )
+
+
+def side_by_side(a, b):
+    return np.concatenate([a, b], axis=-1)
+
+
+def runs_by_index(forward, backward, lengths, mode):
+    steps, n = np.arange(forward.shape[1]), lengths[:, None]
+    turned = np.take_along_axis(backward, (n - 1 - steps)[:, :, None] % len(steps), axis=1)
+    outputs = merged(mode, forward, turned) * (steps < n)[:, :, None]
+    return outputs, merged(
+        mode, *[np.take_along_axis(run, n[:, :, None] - 1, axis=1)[:, 0] for run in (forward, backward)]
+    )
+
+
+def runs_step_by_step(forward, backward, lengths, mode):
+    outputs, summary = 0 * merged(mode, forward, backward), []
+    for row, n in enumerate(lengths):
+        for t in range(n):
+            outputs[row, t] = merged(mode, forward[row, t], backward[row, n - 1 - t])
+        summary.append(merged(mode, forward[row, n - 1], backward[row, n - 1]))
+    return outputs, summary
+
+
+def runs_rolled(forward, backward, lengths, mode):
+    time, outputs, summary = forward.shape[1], [], []
+    for a, b, n in zip(forward, backward, lengths, strict=True):
+        a, b = np.where(np.arange(time)[:, None] < n, [a, np.roll(b[::-1], n - time, axis=0)], 0)
+        outputs.append(merged(mode, a, b))
+        summary.append(merged(mode, a[n - 1], b[0]))
+    return np.array(outputs), np.array(summary)
+
+
+def runs_in_lists(forward, backward, lengths, mode):
+    rows = [merged(mode, a[:n], b[:n][::-1]) for a, b, n in zip(forward, backward, lengths, strict=True)]
+    ends = [merged(mode, a[:n][-1:], b[:n][-1:])[0] for a, b, n in zip(forward, backward, lengths, strict=True)]
+    return np.stack([np.pad(row, ((0, forward.shape[1] - len(row)), (0, 0))) for row in rows]), ends
+
+
+def runs_with_keras_ops(forward, backward, lengths, mode):
+    layers = {"sum": keras.layers.Add, "ave": keras.layers.Average, "mul": keras.layers.Multiply}
+    merge = layers.get(mode, keras.layers.Concatenate)()
+    forward, backward = ops.convert_to_tensor(forward, "float32"), ops.convert_to_tensor(backward, "float32")
+    turned = [ops.concatenate([ops.flip(b[:n], axis=0), b[n:]], axis=0) for b, n in zip(backward, lengths, strict=True)]
+    counts = ops.cast(ops.arange(forward.shape[1]) < lengths[:, None], "float32")[:, :, None]
+    rows = range(len(lengths))
+    ends = [ops.stack([run[row, lengths[row] - 1] for row in rows]) for run in (forward, backward)]
+    return merge([forward, ops.stack(turned)]) * counts, merge(ends)
+
+
+def two_ways_by_the_layer(x, mask, forward_weights, backward_weights):
+    layer = rnnkit.layers.Bidirectional(rnnkit.layers.Elman(len(forward_weights[2]), return_sequences=True))
+    layer.build(x.shape)
+    layer.set_weights([*forward_weights, *backward_weights])
+    return layer(x.astype("float32"), mask=mask)
+
+
+def read_on(x, mask, W_xh, W_hh, b):
+    """Forwards over a padded batch."""
+    h, outputs = np.zeros((len(x), len(b))), np.zeros((*mask.shape, len(b)))
+    for t in range(x.shape[1]):
+        h = np.where(mask[:, t, None], np.tanh(x[:, t] @ W_xh + h @ W_hh + b), h)
+        outputs[:, t] = h * mask[:, t, None]
+    return outputs
+
+
+def two_ways_by_turning_all(x, mask, forward_weights, backward_weights):
+    back = read_on(x[:, ::-1], mask[:, ::-1], *backward_weights)[:, ::-1]
+    return side_by_side(read_on(x, mask, *forward_weights), back)
+
+
+def two_ways_by_moving_to_the_left(x, mask, forward_weights, backward_weights):
+    """What counts is moved to the left; then the rows are as long as they are."""
+    outputs = np.zeros((*mask.shape, 2 * len(forward_weights[2])))
+    for row in range(len(x)):
+        order = [t for t in range(x.shape[1]) if mask[row, t]]
+        there = np.ones((1, len(order)), "bool")
+        ahead = read_on(x[row : row + 1, order], there, *forward_weights)[0]
+        back = read_on(x[row : row + 1, order[::-1]], there, *backward_weights)[0]
+        for place, t in enumerate(order):
+            outputs[row, t] = np.hstack([ahead[place], back[len(order) - 1 - place]])
+    return outputs
+
+
+def two_ways_by_selection(x, mask, forward_weights, backward_weights):
+    halves, time = [], x.shape[1]
+    for weights, order in ((forward_weights, range(time)), (backward_weights, range(time - 1, -1, -1))):
+        h, half = np.zeros((len(x), len(weights[2]))), np.zeros((len(x), time, len(weights[2])))
+        for t in order:
+            rows = np.flatnonzero(mask[:, t])
+            h[rows] = np.tanh(np.hstack([x[rows, t], h[rows]]) @ np.vstack(weights[:2]) + weights[2])
+            half[rows, t] = h[rows]
+        halves.append(half)
+    return np.dstack(halves)
+
+
+def two_ways_by_recursion(x, mask, forward_weights, backward_weights):
+    def states(steps, h, W_xh, W_hh, b):
+        if not steps:
+            return []
+        h = np.tanh(steps[0] @ W_xh + h @ W_hh + b)
+        return [h, *states(steps[1:], h, W_xh, W_hh, b)]
+
+    outputs = [[np.zeros(2 * len(forward_weights[2])) for _ in row] for row in mask]
+    for row, line in enumerate(outputs):
+        steps, start = list(x[row][mask[row]]), np.zeros(len(forward_weights[2]))
+        ahead, back = states(steps, start, *forward_weights), states(steps[::-1], start, *backward_weights)
+        both = iter(zip(ahead, reversed(back), strict=True))
+        outputs[row] = [
+            np.append(*next(both)) if counts else zero for zero, counts in zip(line, mask[row], strict=True)
+        ]
+    return outputs
+
+
 def adder(forget, let_in, show, reset, empty=0.0):
     """Weights that are shut and opened by other amounts."""
 
@@ -530,7 +779,400 @@ def adder(forget, let_in, show, reset, empty=0.0):
     return resetting_adder
 
 
+def softmax_of_row(scores):
+    powers = np.exp(np.array(scores) - max(scores))
+    return powers / powers.sum()
+
+
+def attend_by_loops(queries, memories, mask, W_a):
+    alpha = np.zeros((*queries.shape[:2], memories.shape[1]))
+    for b, t in np.ndindex(*queries.shape[:2]):
+        if mask[b].any():
+            alpha[b, t, mask[b]] = softmax_of_row([queries[b, t] @ W_a @ m for m in memories[b, mask[b]]])
+    return alpha, np.array([[weights @ rows for weights in steps] for steps, rows in zip(alpha, memories, strict=True)])
+
+
+def attend_by_layer(queries, memories, mask, W_a):
+    layer = rnnkit.layers.LuongAttention(3, score="general")
+    layer.build(queries.shape, memories.shape)
+    layer.set_weights([W_a.T, layer.get_weights()[1]])
+    found = layer(queries.astype("float32"), memories.astype("float32"), value_mask=mask)
+    return found.alignment, found.context
+
+
+def attend_with_keras_ops(queries, memories, mask, W_a):
+    queries, memories, W_a = [ops.convert_to_tensor(array, "float32") for array in (queries, memories, W_a)]
+    scores = ops.einsum("bqf,fg,bvg->bqv", queries, W_a, memories)
+    alpha = ops.softmax(ops.where(mask[:, None], scores, -1e9), axis=-1) * mask[:, None]
+    return alpha, ops.einsum("bqv,bvg->bqg", alpha, memories)
+
+
+def attend_with_logarithms(queries, memories, mask, W_a):
+    scores = np.einsum("bqf,bvf->bqv", queries, memories @ W_a.T)
+    scores = np.where(mask[:, None], scores, -1e30)
+    alpha = np.where(mask[:, None], np.exp(scores - np.logaddexp.reduce(scores, axis=2)[..., None]), 0)
+    return alpha, np.matmul(alpha, memories)
+
+
+def attend_by_rows_without_padding(queries, memories, mask, W_a):
+    alpha = np.zeros((*queries.shape[:2], memories.shape[1]))
+    contexts = np.zeros((*queries.shape[:2], memories.shape[2]))
+    for b, counts in enumerate(mask):
+        kept = memories[b][counts]
+        if len(kept):
+            weights = np.exp([row - row.max() for row in queries[b] @ W_a @ kept.T])
+            alpha[b][:, counts] = weights / weights.sum(1)[:, None]
+            contexts[b] = alpha[b][:, counts] @ kept
+    return alpha, contexts
+
+
+def greedy_by_rows(step, states, start, end, max_length):
+    tokens = np.zeros((len(states[0]), max_length))
+    for row in range(len(tokens)):
+        own, said = [state[row : row + 1] for state in states], np.array([start])
+        for t in range(max_length):
+            logits, own = step(said, own)
+            said = logits.argmax(axis=1)
+            tokens[row, t] = said[0]
+            if said[0] == end:
+                break
+    return tokens
+
+
+def greedy_cut_off_at_last(step, states, start, end, max_length):
+    said, columns = [start] * len(states[0]), []
+    while len(columns) < max_length:
+        logits, states = step(said, states)
+        said = ops.convert_to_numpy(ops.argmax(logits, axis=-1))
+        columns.append(said)
+    tokens = np.array(columns).T
+    ended_before = np.cumsum(tokens == end, axis=1) - (tokens == end) > 0
+    return np.where(ended_before, 0, tokens)
+
+
+def greedy_of_those_that_go_on(step, states, start, end, max_length):
+    tokens, going = np.zeros((len(states[0]), max_length), "int32"), np.arange(len(states[0]))
+    said = np.full(len(going), start)
+    for t in range(max_length):
+        if len(going):
+            logits, states = step(said, states)
+            said = logits.argmax(1)
+            tokens[going, t] = said
+            states, going, said = [s[said != end] for s in states], going[said != end], said[said != end]
+    return tokens
+
+
+def length_divisor(length, penalty):
+    return ((5 + length) / 6) ** penalty
+
+
+def log_softmax_of(logits):
+    logits = np.array(logits)
+    return logits - logits.max() - np.log(np.sum(np.exp(logits - logits.max())))
+
+
+def beam_with_a_heap(step, states, start, end, width, max_length, penalty):
+    beam = [(0.0, 0.0, (), states)]
+    for _ in range(max_length):
+        tried = []
+        for number, (ranked, total, said, own) in enumerate(beam):
+            if said[-1:] == (end,):
+                tried.append((ranked, -number, 0, total, said, own))
+                continue
+            logits, new = step(said[-1] if said else start, own)
+            for token, gain in enumerate(log_softmax_of(logits)):
+                value = (total + gain) / length_divisor(len(said) + 1, penalty)
+                tried.append((value, -number, -token, total + gain, (*said, token), new))
+        best = heapq.nlargest(width, tried, key=lambda one: one[:3])
+        beam = [(one[0], *one[3:]) for one in best]
+    return np.array(beam[0][2]), beam[0][0]
+
+
+def beam_in_arrays(step, states, start, end, width, max_length, penalty):
+    said, totals, own = np.full((1, max_length + 1), start), np.zeros(1), [states]
+    lengths, ended = np.zeros(1), np.zeros(1, bool)
+    for t in range(max_length):
+        stepped = [([0.0], old) if done else step(row[t], old) for row, old, done in zip(said, own, ended, strict=True)]
+        vocabulary = max(len(logits) for logits, _ in stepped)
+        gains = np.full((len(said), vocabulary), -np.inf)
+        for row, (logits, _) in enumerate(stepped):
+            gains[row, : len(logits)] = 0.0 if ended[row] else log_softmax_of(logits)
+        lengths = lengths + ~ended
+        ranked = (totals[:, None] + gains) / length_divisor(lengths, penalty)[:, None]
+        places = np.argsort(-ranked, axis=None, kind="stable")[:width]
+        places = places[np.isfinite(ranked.ravel()[places])]
+        parents, tokens = np.divmod(places, vocabulary)
+        totals, lengths = (totals[:, None] + gains)[parents, tokens], lengths[parents]
+        said, own = said[parents].copy(), [stepped[parent][1] for parent in parents]
+        said[:, t + 1] = np.where(ended[parents], end, tokens)
+        ended = ended[parents] | (tokens == end)
+    return said[0, 1 : 1 + int(lengths[0])], ranked.ravel()[places[0]]
+
+
+def beam_of_chosen_tokens(step, states, start, end, width, max_length, penalty):
+    """Only the best tokens of each sentence are tried: the others cannot live on."""
+    beam = [{"said": [start], "total": 0.0, "states": states}]
+
+    def rank(one):
+        return one["total"] / length_divisor(len(one["said"]) - 1, penalty)
+
+    for _ in range(max_length):
+        following = [one for one in beam if one["said"][1:] and one["said"][-1] == end]
+        for one in beam:
+            if not one["said"][1:] or one["said"][-1] != end:
+                logits, new = step(one["said"][-1], one["states"])
+                log_p = log_softmax_of(logits)
+                for token in np.argsort(-log_p)[:width]:
+                    following.append(
+                        {"said": [*one["said"], token], "total": one["total"] + log_p[token], "states": new}
+                    )
+        beam = sorted(following, key=rank)[::-1][:width]
+    return beam[0]["said"][1:], rank(beam[0])
+
+
+def beam_that_reads_again(step, states, start, end, width, max_length, penalty):
+    """No states are kept: each sentence is read from the beginning again."""
+
+    def log_p_behind(said):
+        own = states
+        for token in (start, *said):
+            logits, own = step(token, own)
+        return log_softmax_of(logits)
+
+    beam = {(): (0.0, 0.0)}
+    for _ in range(max_length):
+        tried = {}
+        for said, (total, ranked) in beam.items():
+            if said and said[-1] == end:
+                tried[said] = total, ranked
+            else:
+                for token, gain in enumerate(log_p_behind(said)):
+                    tried[(*said, token)] = total + gain, (total + gain) / length_divisor(len(said) + 1, penalty)
+        beam = dict(sorted(tried.items(), key=lambda item: item[1][1], reverse=True)[:width])
+    said = max(beam, key=lambda one: beam[one][1])
+    return list(said), beam[said][1]
+
+
+def beam_that_stops_when_all_have_ended(step, states, start, end, width, max_length, penalty):
+    done, going, t = [], [(0.0, [], states)], 0
+    while going and t < max_length:
+        t, tried = t + 1, list(done)
+        for total, said, own in going:
+            logits, new = step([start, *said][-1], own)
+            log_p = ops.convert_to_numpy(ops.log_softmax(ops.convert_to_tensor(logits, "float32")))
+            tried += [(total + gain, [*said, token], new) for token, gain in enumerate(log_p)]
+        tried.sort(key=lambda one: one[0] / length_divisor(len(one[1]), penalty), reverse=True)
+        done = [one for one in tried[:width] if one[1][-1] == end]
+        going = [one for one in tried[:width] if one[1][-1] != end]
+    best = max(done + going, key=lambda one: one[0] / length_divisor(len(one[1]), penalty))
+    return best[1], best[0] / length_divisor(len(best[1]), penalty)
+
+
+def all_paths(emissions, start, transitions, end):
+    """Every path of one sentence with its score."""
+    for path in itertools.product(range(len(start)), repeat=len(emissions)):
+        score = start[path[0]] + end[path[-1]] + sum(row[tag] for row, tag in zip(emissions, path, strict=True))
+        yield path, score + sum(transitions[pair] for pair in itertools.pairwise(path))
+
+
+def partition_by_all_paths(emissions, mask, *scores):
+    rows = [list(all_paths(row[counts], *scores)) for row, counts in zip(emissions, mask, strict=True)]
+    return [np.logaddexp.reduce([score for _, score in paths]) for paths in rows]
+
+
+def layer_of(start, transitions, end):
+    crf = rnnkit.layers.CRF(len(start))
+    crf.build((None, None, len(start)))
+    for weight, value in zip((crf.start, crf.transitions, crf.end), (start, transitions, end), strict=True):
+        weight.assign(value)
+    return crf
+
+
+def partition_by_layer(emissions, mask, *scores):
+    return layer_of(*scores).log_partition(emissions.astype("float32"), mask)
+
+
+def partition_from_the_end(emissions, mask, start, transitions, end):
+    beta = np.tile(end, (len(emissions), 1))
+    for t in reversed(range(1, emissions.shape[1])):
+        before = np.logaddexp.reduce(transitions + (emissions[:, t] + beta)[:, None, :], axis=2)
+        beta = np.where(mask[:, t, None], before, beta)
+    return np.logaddexp.reduce(beta + start + emissions[:, 0], axis=1)
+
+
+def partition_in_scaled_weights(emissions, mask, start, transitions, end):
+    """Weights, not logarithms, divided at each word by their sum."""
+    results = []
+    for row, counts in zip(emissions, mask, strict=True):
+        highest = row[counts].max(axis=1)
+        weights = np.exp(row[counts] - highest[:, None])
+        alpha, total = np.exp(start) * weights[0], highest.sum()
+        for word in weights[1:]:
+            total, alpha = total + np.log(alpha.sum()), alpha / alpha.sum()
+            alpha = alpha @ np.exp(transitions) * word
+        results.append(total + np.log(alpha @ np.exp(end)))
+    return np.array(results)
+
+
+def partition_with_keras_ops(emissions, mask, start, transitions, end):
+    emissions, start, transitions, end = [
+        ops.convert_to_tensor(array, "float32") for array in (emissions, start, transitions, end)
+    ]
+    alpha = start + emissions[:, 0]
+    for t in range(1, emissions.shape[1]):
+        new = ops.logsumexp(alpha[:, None] + ops.transpose(transitions), axis=2) + emissions[:, t]
+        alpha = ops.where(mask[:, t : t + 1], new, alpha)
+    return ops.logsumexp(alpha + end, axis=-1)
+
+
+def path_of_one(emissions, start, transitions, end):
+    """The best path of one sentence and its score, with whole paths in the place of back pointers."""
+    best = {k: (score, [k]) for k, score in enumerate(start + emissions[0])}
+    for row in emissions[1:]:
+        best = {
+            k: max((score + transitions[j, k] + row[k], [*path, k]) for j, (score, path) in best.items())
+            for k in range(len(end))
+        }
+    score, path = max((score + end[k], path) for k, (score, path) in best.items())
+    return path, score
+
+
+def padded_paths(mask, found):
+    """Of rows of (path, score), what `best_path` returns."""
+    tags = np.full(mask.shape, -1)
+    for row, (path, _) in enumerate(found):
+        tags[row, : len(path)] = path
+    return tags, [score for _, score in found]
+
+
+def path_by_whole_paths(emissions, mask, *scores):
+    rows = zip(emissions, mask, strict=True)
+    return padded_paths(mask, [path_of_one(row[counts], *scores) for row, counts in rows])
+
+
+def path_from_the_end(emissions, mask, start, transitions, end):
+    """The best rest of a path is computed first, so that the way back goes forward."""
+    found = []
+    for row, counts in zip(emissions, mask, strict=True):
+        words = row[counts]
+        rest = [end]
+        for word in words[:0:-1]:
+            rest.insert(0, np.max(transitions + word + rest[0], axis=1))
+        path = [np.argmax(start + words[0] + rest[0])]
+        for word, later in zip(words[1:], rest[1:], strict=True):
+            path.append(np.argmax(transitions[path[-1]] + word + later))
+        found.append((path, np.max(start + words[0] + rest[0])))
+    return padded_paths(mask, found)
+
+
+def path_by_layer(emissions, mask, *scores):
+    path = layer_of(*scores).decode(emissions.astype("float32"), mask)
+    return ops.where(mask, path.tags, -1), path.score
+
+
+def path_by_recursion(emissions, mask, start, transitions, end):
+    def best(words, last):
+        """The best beginning that ends in a tag: its score and its tags."""
+        if len(words) == 1:
+            return start[last] + words[0, last], (last,)
+        if (len(words), last) not in known:
+            ways = [best(words[:-1], tag) for tag in range(len(end))]
+            score, tags = max((score + transitions[tags[-1], last], tags) for score, tags in ways)
+            known[len(words), last] = score + words[-1, last], (*tags, last)
+        return known[len(words), last]
+
+    found = []
+    for row, counts in zip(emissions, mask, strict=True):
+        known = {}
+        whole = [best(row[counts], tag) for tag in range(len(end))]
+        score, tags = max((score + end[tags[-1]], tags) for score, tags in whole)
+        found.append((tags, score))
+    return padded_paths(mask, found)
+
+
+def path_with_a_bonus_for_staying(emissions, mask, start, transitions, end):
+    """At padding, only the move from a tag to itself is free, and all others are forbidden."""
+    stay = np.where(np.eye(len(end)), 0.0, -1e9)
+    delta, back = start + emissions[:, 0], []
+    for t in range(1, emissions.shape[1]):
+        counts = mask[:, t, None, None]
+        ways = delta[:, :, None] + np.where(counts, transitions, stay)
+        back.append(np.argmax(ways, axis=1))
+        delta = np.max(ways, axis=1) + emissions[:, t] * mask[:, t, None]
+    path = [np.argmax(delta + end, axis=1)]
+    for pointers in back[::-1]:
+        path.insert(0, pointers[range(len(mask)), path[0]])
+    return np.where(mask, np.array(path).T, -1), (delta + end).max(axis=1)
+
+
+def scores_by_spans(true, predicted):
+    there, said = [
+        {(number, *span) for number, tags in enumerate(part) for span in spans(tags)} for part in (true, predicted)
+    ]
+    if not there & said:
+        return 0, 0, 0
+    P, R = len(there & said) / len(said), len(there & said) / len(there)
+    return [P, R, 2 / (1 / P + 1 / R)]
+
+
+def scores_by_pattern(true, predicted):
+    def entities(tags):
+        return {match.span() + (match[1],) for match in re.finditer(r"B-(\w+)(?: I-\w+)*", " ".join(tags))}
+
+    right = said = there = 0
+    for one, other in zip(true, predicted, strict=True):
+        # one letter and a type of three letters a tag, so that places in the text are places in the sentence
+        one, other = [[tag if tag != "O" else "O----" for tag in tags] for tags in (one, other)]
+        right += len(entities(one) & entities(other))
+        said, there = said + len(entities(other)), there + len(entities(one))
+    P, R = np.divide(right, said) if said else 0.0, right / there
+    return P, R, 2 * P * R / (P + R) if right else 0.0
+
+
+def scores_by_metric(true, predicted):
+    tags = ["O", *[f"{prefix}-{kind}" for kind in ("PER", "ORG", "LOC") for prefix in "BI"]]
+    metric = rnnkit.metrics.EntityF1(tags, ignore_class=-1)
+    for one, other in zip(true, predicted, strict=True):
+        metric.update_state([[tags.index(tag) for tag in one]], [[tags.index(tag) for tag in other]])
+    micro = metric.report()["micro"]
+    return micro.precision, micro.recall, micro.f1
+
+
+def calibration_by_edges(confidence, is_right, bins):
+    edges, total = np.linspace(0, 1, bins + 1), 0
+    for k in range(bins):
+        inside = (confidence >= edges[k]) & ((confidence < edges[k + 1]) | (k == bins - 1))
+        if np.any(inside):
+            total += abs(np.mean(confidence[inside]) - np.mean(is_right[inside])) * np.mean(inside)
+    return total
+
+
+def calibration_by_sums(confidence, is_right, bins):
+    """The number of claims cancels out: what is left is the distance of two sums."""
+    numbers = np.digitize(confidence, np.arange(1, bins) / bins)
+    claimed, came = [np.bincount(numbers, weights, bins) for weights in (confidence, is_right)]
+    return np.abs(claimed - came).sum() / len(numbers)
+
+
 RIGHT = {
+    "odd_one_out": [odd_by_pairs, odd_by_the_sum_of_all, odd_with_keras_ops],
+    "draw_negatives": [negatives_by_walking, negatives_without_the_target, negatives_by_comparison],
+    "negative_sampling_step": [
+        sampling_by_differences,
+        sampling_by_one_hot_products,
+        sampling_with_one_list_of_rows,
+        sampling_row_by_row,
+        sampling_with_keras_ops,
+    ],
+    "best_with_delay": [delay_by_comparing_all, delay_by_unique_rows],
+    "merge_runs": [runs_by_index, runs_step_by_step, runs_rolled, runs_in_lists, runs_with_keras_ops],
+    "bidirectional_rows": [
+        two_ways_by_the_layer,
+        two_ways_by_turning_all,
+        two_ways_by_moving_to_the_left,
+        two_ways_by_selection,
+        two_ways_by_recursion,
+    ],
     "elman_backwards": [backwards_by_keras, backwards_by_recursion],
     "parcels": [parcels_by_products, parcels_by_columns],
     "keras_to_deck": [deck_by_loops],
@@ -573,6 +1215,37 @@ RIGHT = {
         adder(9, 12, 12, 18, empty=0.01),
         adder(15, 11, 8, 40),
     ],
+    "attend": [
+        attend_by_loops,
+        attend_by_layer,
+        attend_with_keras_ops,
+        attend_with_logarithms,
+        attend_by_rows_without_padding,
+    ],
+    "greedy_by_hand": [greedy_by_rows, greedy_cut_off_at_last, greedy_of_those_that_go_on],
+    "beam_by_hand": [
+        beam_with_a_heap,
+        beam_in_arrays,
+        beam_of_chosen_tokens,
+        beam_that_reads_again,
+        beam_that_stops_when_all_have_ended,
+    ],
+    "log_partition": [
+        partition_by_all_paths,
+        partition_by_layer,
+        partition_from_the_end,
+        partition_in_scaled_weights,
+        partition_with_keras_ops,
+    ],
+    "best_path": [
+        path_by_whole_paths,
+        path_from_the_end,
+        path_by_layer,
+        path_by_recursion,
+        path_with_a_bonus_for_staying,
+    ],
+    "entity_scores": [scores_by_spans, scores_by_pattern, scores_by_metric],
+    "calibration_error": [calibration_by_edges, calibration_by_sums],
 }
 
 
@@ -674,6 +1347,11 @@ def test_an_exception_is_told_with_its_line():
     assert "It was called with x (3, 5), h (3, 4), C (3, 4), kernel (5, 16)" in text
     assert "lstm_step stops before its first line, with\n  TypeError: " in message(lambda x, h: x)
     assert "puts in an axis that is missing" in text
+
+
+def test_sentences_are_told_by_their_number():
+    text = message(lambda true, predicted: (1.0, 1.0, 1.0), checks.entity_scores)
+    assert "Wrong: one name found, and one cut short; called with true (1,), predicted (1,)." in text
 
 
 def test_an_exception_in_a_later_case_is_told_with_what_was_right():
