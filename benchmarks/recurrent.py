@@ -5,8 +5,8 @@
 `LSTM`, `GRU` and `Elman` run beside `keras.layers.LSTM`, `GRU` and `SimpleRNN`; `PeepholeLSTM`, `LayerNormLSTM` and a
 cell of one's own, the minimal gated unit, beside `keras.layers.RNN` with the same cell. A model is one layer, with the
 sequence of its outputs; training is `model.fit` (squared error, stochastic gradient descent) and inference
-`model.predict`, both over four batches, after a first call that compiles. With a mask, rows are padded on the right.
-`KERAS_BACKEND=jax` does the same on JAX.
+`model.predict`, both over as many batches as have four million outputs, at least four, after a first call that
+compiles. With a mask, rows are padded on the right. `KERAS_BACKEND=jax` does the same on JAX.
 
 With `KERAS_BACKEND=torch`, training is the layer and its gradients without a model around it, and the contender is
 `torch.nn.LSTM` or `GRU`, with packed sequences where there is a mask; Keras's layers run as well.
@@ -91,7 +91,7 @@ LAYERS = {
 }
 
 
-BATCHES = 1 if keras.backend.backend() == "torch" else 4
+OUTPUTS = 0 if keras.backend.backend() == "torch" else 4_000_000
 
 
 def main():
@@ -136,10 +136,11 @@ def print_row(row):
 
 
 def measure(name, shape, masked, rounds, limit):
-    batch, time, features, _ = shape
+    batch, time, features, units = shape
+    batches = max(OUTPUTS // (batch * time * units), 4 if OUTPUTS else 1)
     rng = np.random.default_rng(0)
-    lengths = np.append(time, rng.integers(1, time + 1, BATCHES * batch - 1))
-    x = rng.normal(size=(BATCHES * batch, time, features)).astype("float32")
+    lengths = np.append(time, rng.integers(1, time + 1, batches * batch - 1))
+    x = rng.normal(size=(batches * batch, time, features)).astype("float32")
     mask = np.arange(time) < lengths[:, None] if masked else None
     contenders = (
         of_torch(name, shape, x, mask) if keras.backend.backend() == "torch" else of_keras(name, shape, x, mask)
@@ -155,9 +156,9 @@ def measure(name, shape, masked, rounds, limit):
         for contender, theirs in seconds.items():
             yield {
                 **{"layer": name, "shape": shape, "mask": masked, "work": work, "contender": contender},
-                **{"seconds": statistics.median(ours) / BATCHES, "other": statistics.median(theirs) / BATCHES},
+                **{"seconds": statistics.median(ours) / batches, "other": statistics.median(theirs) / batches},
                 **ratio(theirs, ours),
-                "share": operations[work] * BATCHES / statistics.median(ours) / limit,
+                "share": operations[work] * batches / statistics.median(ours) / limit,
             }
 
 

@@ -244,3 +244,31 @@ def compare(layer, run, inputs):
 def seed_generators(layer):
     inner = [layer.cell, getattr(layer.cell, "cell", None)]
     return [part.seed_generator for part in inner if hasattr(part, "seed_generator")]
+
+
+def test_layers_of_one_equation_share_their_programs_and_others_do_not():
+    traced = []
+
+    def activation_of(function):
+        def activation(x):
+            traced.append(function)
+            return function(x)
+
+        return activation
+
+    def last_output(layer):
+        x = np.ones((2, TIME, FEATURES), "float32")
+        layer.build(x.shape)
+        layer.set_weights([np.full(weight.shape, 0.1) for weight in layer.weights])
+        result = tf.function(layer)(x)
+        assert "XLA" in layer.explain()
+        np.testing.assert_allclose(result, layer(x), rtol=1e-5)
+        return float(result[0, 0])
+
+    first, second = activation_of(ops.tanh), activation_of(ops.sin)  # functions of one name
+    value = last_output(layers.LSTM(UNITS, activation=first, name="one"))
+    count = len(traced)
+    assert last_output(layers.LSTM(UNITS, activation=first, kernel_initializer="zeros", name="two")) == value
+    assert len(traced) - count < count  # only the run outside of the tf.function
+    assert last_output(layers.LSTM(UNITS, activation=second)) != value
+    assert last_output(layers.LSTM(UNITS, activation=first, use_bias=False)) != value

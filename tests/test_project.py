@@ -187,6 +187,24 @@ def test_readme_tells_the_error_rates_as_they_were_measured():
     assert f"{phonemes} of the\nphonemes and {words} of the words are wrong" in README
 
 
+def test_readme_shows_the_recurrent_layers_as_they_were_measured():
+    rows = measured("recurrent_tensorflow")["rows"]
+    layers = list(dict.fromkeys(row["layer"] for row in rows))
+    for shape in dict.fromkeys(tuple(row["shape"]) for row in rows):
+        cells = [" × ".join(map(str, shape))]
+        for layer in layers:
+            for work in ("training", "inference"):
+                found = [row for row in rows if (*row["shape"], row["layer"], row["work"]) == (*shape, layer, work)]
+                cells.append(" / ".join(f"{row['ratio']:.1f}" for row in sorted(found, key=lambda row: row["mask"])))
+        assert f"| {' | '.join(cells)} |" in README
+    for layer in layers:
+        for work in ("training", "inference"):
+            ratios = [row["ratio"] for row in rows if (row["layer"], row["work"]) == (layer, work)]
+            assert f"{layer} {work} {statistics.geometric_mean(ratios):.1f}" in README.replace("\n", " ")
+    megabytes = measured("recurrent_tensorflow")["peak_megabytes"]
+    assert f"adds {megabytes['rnnkit']:.0f} MB" in README and f"with Keras {megabytes['keras']:.0f} MB" in README
+
+
 def test_readme_shows_the_crf_as_it_was_measured():
     rows = measured("crf")["rows"]
     for shape in dict.fromkeys(tuple(row["shape"]) for row in rows):

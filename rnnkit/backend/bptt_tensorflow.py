@@ -16,7 +16,7 @@ class CannotCompile(Exception):
     """The step does something that only the plain loop can do; the message says what."""
 
 
-def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan):
+def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan, key):
     """`scan`, compiled forward and backward.
 
     Args:
@@ -26,6 +26,8 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
         variables: list of the Keras variables that the step reads.
         keep: whether to keep what the backward pass needs; it computes it again otherwise.
         plain_scan: `scan` of `rnnkit.backend`, for gradients of gradients.
+        key: what two steps have in common that compute the same from the same tensors, hashable: they share programs,
+            so that each is compiled once for all layers and models. None if that cannot be told.
 
     Returns:
         The outputs of all steps, stacked, and the last carry.
@@ -34,20 +36,23 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
         CannotCompile: nothing was computed; the plain loop has to.
     """
     weights = [tf.convert_to_tensor(variable.value) for variable in variables]
-    loop = _Loop(step, sequences, variables, len(carry), len(carry) + len(tree.flatten(sequences)))
+    loop = _Loop(step, sequences, variables, len(carry))
+    if key is not None:
+        shapes = tuple(variable.shape for variable in variables)
+        loop = _LOOPS.setdefault((key, shapes, repr(loop.structure)), loop)
     arguments = [*carry, *tree.flatten(sequences), *constants, *weights]
 
     @tf.custom_gradient
     def run(*arguments):
-        last, outputs, *kept = _compiled(loop.forward_and_keep if keep else loop.forward, arguments)
+        last, outputs, *kept = loop.compiled("forward_and_keep" if keep else "forward", arguments)
 
         def gradient(*d_results):
             d_results = [d for d, x in zip(d_results, [outputs, *last], strict=True) if x.dtype.is_floating]
 
             @tf.custom_gradient
             def backward(*inputs):
-                values = kept if keep else _compiled(loop.forward_and_keep, arguments)[2:]
-                found = _compiled(loop.backward, loop.needed_backward(arguments), outputs, *values, d_results)
+                values = kept if keep else loop.compiled("forward_and_keep", arguments)[2:]
+                found = loop.compiled("backward", loop.needed_backward(arguments), outputs, *values, d_results)
                 return found, lambda *d: loop.gradients_of_backward(plain_scan, arguments, inputs, d)
 
             found = iter(backward(*_floating(arguments), *d_results))
@@ -59,27 +64,34 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
     return outputs, last
 
 
-def _compiled(function, *arguments):
-    """`function(*arguments)`, compiled by XLA, and not differentiated by any tape."""
-    arguments = tree.map_structure(tf.stop_gradient, arguments)
-    program = tf.function(function, jit_compile=True, autograph=False)
-    if program.get_concrete_function(*arguments).captured_inputs:
-        raise CannotCompile("its cell reads a tensor that is neither state, input nor weight")
-    return program(*arguments)
+_LOOPS = {}
 
 
 class _Loop:
     """The three programs, of a flat list of tensors: the first carry, the sequences, and what every step reads."""
 
-    def __init__(self, step, sequences, variables, first_sequence, first_read):
-        self.step, self.structure, self.variables = step, sequences, variables
-        self.first_sequence, self.first_read = first_sequence, first_read
-        self.length = tree.flatten(sequences)[0].shape[0]
+    def __init__(self, step, sequences, variables, first_sequence):
+        self.step, self.variables, self.first_sequence = step, variables, first_sequence
+        self.structure = tree.map_structure(lambda x: 0, sequences)
+        self.first_read = first_sequence + len(tree.flatten(sequences))
+        self.programs = {
+            function.__name__: tf.function(function, jit_compile=True, autograph=False)
+            for function in (self.forward, self.forward_and_keep, self.backward)
+        }
+
+    def compiled(self, name, *arguments):
+        """Runs a program, compiled by XLA, and not differentiated by any tape."""
+        arguments = tree.map_structure(tf.stop_gradient, arguments)
+        if self.programs[name].get_concrete_function(*arguments).captured_inputs:
+            raise CannotCompile("its cell reads a tensor that is neither state, input nor weight")
+        return self.programs[name](*arguments)
 
     def forward(self, arguments):
         """The last carry and the outputs of all steps."""
         first, sequences, read = self._parts(arguments)
-        carry, (outputs,), _ = _run(lambda t, carry: self._step(carry, _at(t, sequences), read), first, self.length)
+        carry, (outputs,), _ = _run(
+            lambda t, carry: self._step(carry, _at(t, sequences), read), first, _length(sequences)
+        )
         return carry, outputs
 
     def forward_and_keep(self, arguments):
@@ -99,7 +111,7 @@ class _Loop:
             self.base_of = {k: bases[id(x)] for k, x in enumerate(inputs) if id(x) in bases and len(x.consumers()) == 1}
             return carry, [output, carry, products]
 
-        carry, (outputs, *kept), self.order = _run(step, first, self.length)
+        carry, (outputs, *kept), self.order = _run(step, first, _length(sequences))
         return carry, outputs, kept
 
     def needed_backward(self, arguments):
@@ -165,7 +177,7 @@ class _Loop:
             return [d_before, d_read], [d_inputs, multiplied, d_products]
 
         nothing = [tf.zeros_like(x) for x in _floating(read)]
-        (d_first, d_read), distinct, order = _run(step, [d_last, nothing], self.length, backwards=True)
+        (d_first, d_read), distinct, order = _run(step, [d_last, nothing], _length(sequences), backwards=True)
         d_inputs, multiplied, d_products = _ordered(distinct, order)
         d_inputs = [tf.zeros_like(x) if d is None else d for x, d in zip(_floating(sequences), d_inputs, strict=True)]
         weights, d_weights = list(kernels), []
@@ -244,6 +256,10 @@ def _run(step, carry, length, backwards=False):
 
 def _ordered(distinct, order):
     return tree.map_structure(lambda number: None if number < 0 else distinct[number], order)
+
+
+def _length(sequences):
+    return sequences[0].shape[0]
 
 
 def _at(t, sequences):

@@ -13,7 +13,7 @@ def scan(step, carry, sequences, output):
     return outputs, carry
 
 
-def recurrence(step, carry, sequences, output, constants, variables, training):
+def recurrence(step, carry, sequences, output, constants, variables, training, key):
     """Runs `carry, output = step(carry, x_t, constants)` over time; see `rnnkit.backend.tensorflow`."""
     outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
     return outputs, carry, "a loop that XLA compiles"

@@ -28,7 +28,7 @@ def scan(step, carry, sequences, output):
     return tree.map_structure(lambda array: array.stack(), outputs), carry
 
 
-def recurrence(step, carry, sequences, output, constants, variables, training):
+def recurrence(step, carry, sequences, output, constants, variables, training, key):
     """`scan` for a recurrent layer, in the fastest way that fits.
 
     Args:
@@ -38,6 +38,7 @@ def recurrence(step, carry, sequences, output, constants, variables, training):
         output: a tensor like one step's output.
         variables: list of the Keras variables that the step reads.
         training: whether this is a training run.
+        key: see `compiled_scan`.
 
     Returns:
         The outputs of all steps, stacked; the last carry; and in words which way it was, and why.
@@ -45,7 +46,7 @@ def recurrence(step, carry, sequences, output, constants, variables, training):
     reason = _against_compiling(carry, sequences)
     if reason is None:
         try:
-            outputs, last = compiled_scan(step, carry, sequences, constants, variables, training, scan)
+            outputs, last = compiled_scan(step, carry, sequences, constants, variables, training, scan, key)
             return outputs, last, "two loops that XLA compiles, forward and backward"
         except CannotCompile as error:
             reason = str(error)

@@ -6,7 +6,7 @@ from keras import tree
 from rnnkit.backend.unrolled import unrolled_scan as scan
 
 
-def recurrence(step, carry, sequences, output, constants, variables, training):
+def recurrence(step, carry, sequences, output, constants, variables, training, key):
     """Runs `carry, output = step(carry, x_t, constants)` over time; see `rnnkit.backend.tensorflow`."""
     outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
     return outputs, carry, "a loop in Python: PyTorch has no other"

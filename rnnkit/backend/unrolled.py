@@ -15,7 +15,7 @@ def unrolled_scan(step, carry, sequences, output):
     return tree.map_structure(lambda *steps: ops.stack(steps), *outputs), carry
 
 
-def unrolled_recurrence(step, carry, sequences, output, constants, variables, training):
+def unrolled_recurrence(step, carry, sequences, output, constants, variables, training, key):
     """What `unroll=True` asks for in the place of `rnnkit.backend.recurrence`."""
     outputs, carry = unrolled_scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
     return outputs, carry, "one copy of its step per time step: unroll=True asks for it"

@@ -140,7 +140,8 @@ def _record(cell, sequences, states, mask, backwards):
         return states, {name: ops.cast(kept.get(name, gate), "float32") for name, gate in gates.items()}
 
     _, like = step(states, tree.map_structure(lambda x: x[0], (projected, steps)))
-    gates, _ = backend.scan(step, states, (projected, steps), like)
+    run = backend.compiled(lambda *arguments: backend.scan(step, *arguments, like)[0], cell.variables)
+    gates = run(states, (projected, steps))
     gates = {name: np.swapaxes(ops.convert_to_numpy(gate), 0, 1) for name, gate in gates.items()}
     return Record(cell, gates, ops.convert_to_numpy(mask), backwards)
 

@@ -97,6 +97,14 @@ class RecurrentCell(keras.layers.Layer):
         """O of the decks: y_t `(batch, output_size)` from the states at t. By default, the first state."""
         return states[0]
 
+    def equation(self):
+        """What a step computes, apart from the weights: layers whose cells are equal in it share compiled programs.
+
+        Returns:
+            Something hashable; None, as by default, if it cannot be told.
+        """
+        return None
+
     def call(self, inputs, states, training=False):
         return self.step(self.project(inputs, training=training), list(states), training=training)
 

@@ -79,15 +79,25 @@ class ExtendedCell(RecurrentCell):
     def side_by_side(self, sums, activations):
         """Applies an activation to each of the equally wide parts of `sums`, `(batch, parts * units)`.
 
-        Sigmoids and tanhs together are one tanh, as sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: XLA, left to itself, computes
-        a sigmoid again wherever it is read.
+        In a compiled function, sigmoids and tanhs together are one tanh, as sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: XLA,
+        left to itself, computes a sigmoid again wherever it is read.
         """
-        if not {*activations} <= {keras.activations.sigmoid, keras.activations.tanh}:
+        if backend.is_concrete(sums) or not {*activations} <= {keras.activations.sigmoid, keras.activations.tanh}:
             parts = ops.split(sums, len(activations), axis=-1)
             return [activation(part) for activation, part in zip(activations, parts, strict=True)]
         halves = [0.5 if activation is keras.activations.sigmoid else 1.0 for activation in activations]
         scale = ops.cast(np.repeat(halves, self.units), sums.dtype)
         return ops.split(ops.tanh(sums * scale) * scale + (1 - scale), len(activations), axis=-1)
+
+    def equation(self):
+        if not type(self).__module__.startswith("rnnkit."):
+            return None  # a subclass may do anything
+        functions = {name: value for name, value in vars(self).items() if name.endswith("activation")}
+        about_weights = ("initializer", "regularizer", "constraint", "activation")
+        config = {name: value for name, value in self.get_config().items() if not name.endswith(about_weights)}
+        for name in ("name", "trainable", "seed"):
+            config.pop(name, None)
+        return type(self), *functions.values(), repr(config)
 
     def recalled(self, projected, h):
         """What a step starts from: its projection, and h_{t-1} after the recurrent dropout."""

@@ -181,26 +181,25 @@ class Recurrent(keras.layers.RNN):
 
         def step(states, projected, constants):
             output, new_states = cell_step(projected, [*states, *constants], training)
-            self._check_output(output, zeros)
+            self._check_output(output, size)
             pairs = zip(new_states[: len(states)], states, strict=True)
-            return [ops.cast(new, old.dtype) for new, old in pairs], ops.cast(output, zeros.dtype)
-
-        starts_from_state = []  # whether outputs begin with a state's first value instead of zeros
+            return [ops.cast(new, old.dtype) for new, old in pairs], ops.cast(output, self.compute_dtype)
 
         def masked_step(carry, inputs, constants):
             projected, counts = inputs
             new_states, output = step(carry[1:], projected, constants)
             states = [ops.where(counts, new, old) for new, old in zip(new_states, carry[1:], strict=True)]
             kept = [state for state, new in zip(states, new_states, strict=True) if new is output]
-            starts_from_state.append(bool(kept))
             output = kept[0] if kept else ops.where(counts, output, carry[0])
             return [output, *states], output
 
         def run(step, carry, sequences):
             recurrence = unrolled_recurrence if self.unroll else backend.recurrence
             variables = getattr(self.cell, "variables", [])
-            outputs, carry, self._way = recurrence(step, carry, sequences, zeros, constants, variables, training)
-            return outputs, carry
+            key = self.cell.equation() if isinstance(self.cell, RecurrentCell) else None
+            key = key and (key, training, mask is None)
+            *results, self._way = recurrence(step, carry, sequences, zeros, constants, variables, training, key)
+            return results
 
         if mask is None:
             outputs, states = run(step, states, projected)
@@ -211,11 +210,9 @@ class Recurrent(keras.layers.RNN):
             outputs = outputs_of(ops.swapaxes(outputs, 0, 1), constants)
             outputs = ops.cast(ops.swapaxes(outputs, 0, 1), self.compute_dtype)
         if mask is not None:
-            if outputs_of is not None or starts_from_state[0]:  # before its first step that counts, a row has no output
-                started = ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
-                outputs = without_padding(outputs, started)
-            if self.zero_output_for_mask:
-                outputs = without_padding(outputs, mask)
+            # Before its first step that counts, a row has no output.
+            shown = mask if self.zero_output_for_mask else ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
+            outputs = without_padding(outputs, shown)
         for cell, _ in dropping:
             cell.reset_dropout_mask()
             cell.reset_recurrent_dropout_mask()
@@ -245,10 +242,10 @@ class Recurrent(keras.layers.RNN):
                 )
 
     def _check_output(self, output, expected):
-        if output.shape[-1] != expected.shape[-1]:
+        if output.shape[-1] != expected:
             raise ValueError(
                 f"The output of {type(self.cell).__name__} has {output.shape[-1]} features, expected its output_size "
-                f"{expected.shape[-1]}: set output_size in the cell's constructor to what its step returns."
+                f"{expected}: set output_size in the cell's constructor to what its step returns."
             )
 
 
