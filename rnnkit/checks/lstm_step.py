@@ -21,6 +21,10 @@ MISTAKES = [
     ),
     KnownMistake("h_{t-1} does not reach the gates", (" + h @ recurrent_kernel", "")),
     KnownMistake("x_t does not reach the gates", ("x @ kernel + ", "")),
+    KnownMistake(
+        "the kernels are exchanged: `kernel` belongs to x, and `recurrent_kernel` to h",
+        ("x @ kernel + h @ recurrent_kernel", "np.hstack([h, x]) @ np.vstack([kernel, recurrent_kernel])"),
+    ),
     KnownMistake("the gates look at C_{t-1} in the place of h_{t-1}", ("h @ recurrent_kernel", "C @ recurrent_kernel")),
     KnownMistake(
         "the recurrent kernel of each gate is transposed",

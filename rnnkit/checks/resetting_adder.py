@@ -23,6 +23,10 @@ MISTAKES = [
         "a reset shuts the output gate: that hides the belt for one step, and does not empty it",
         ("[0, -24, 0, 0]", "[0, 0, 0, -24]"),
     ),
+    KnownMistake(
+        "a reset shuts the output gate, too, so that a marked number at a reset is hidden for a step",
+        ("[0, -24, 0, 0]", "[0, -24, 0, -24]"),
+    ),
     KnownMistake("a reset leaves the forget gate half open", ("[0, -24, 0, 0]", "[0, -12, 0, 0]")),
     KnownMistake(
         "a reset opens the input gate, so that a number counts that is not marked",
@@ -62,7 +66,8 @@ SEQUENCES = {  # steps of (number, marker, reset)
     "the sum without a reset": [(0.2, 1, 0), (0.9, 0, 0), (0.3, 1, 0)],
     "the sum of what is marked after a reset": [(0.2, 1, 0), (0.9, 0, 1), (0.3, 1, 0)],
     "the sum with a marked number at the reset": [(0.2, 1, 0), (0.3, 1, 1)],
-    "the sum right after a reset": [(0.6, 1, 0), (0.5, 0, 1)],
+    "the sum one step after a marked number at the reset": [(0.2, 1, 0), (0.3, 1, 1), (0.5, 0, 0)],
+    "the sum where the reset is the last step": [(0.6, 1, 0), (0.5, 0, 1)],
     "the sum with fifty unmarked numbers behind a reset": [(0.2, 0, 1), *[(0.5, 0, 0)] * 50],
     "the sum with fifty unmarked numbers behind two marked ones": [(0.4, 1, 0), (0.5, 1, 0), *[(0.5, 0, 0)] * 50],
 }
@@ -85,7 +90,7 @@ def last_h(sequence, kernel, recurrent_kernel, bias):
 resetting_adder = Check(
     "resetting_adder",
     reference,
-    cases=lambda random: [("six sequences", {})],
+    cases=lambda random: [("seven sequences", {})],
     returns={"kernel": ["inputs", "gates"], "recurrent_kernel": ["units", "gates"], "bias": ["gates"]},
     mistakes=MISTAKES,
     measure=sums,

@@ -63,6 +63,10 @@ MISTAKES = [
         "the outputs of masked steps are zeros: they should repeat the output before",
         ("append(h)", "append(np.where(counts, h, 0))"),
     ),
+    KnownMistake(
+        "the outputs are what the step returned, masked or not: a masked step should repeat the output before",
+        ("append(h)", "append(new_h)"),
+    ),
     KnownMistake("the mask is read the wrong way round: True is a step that counts", ("= mask[", "= ~mask[")),
     KnownMistake("each step looks at the mask of the step before", ("mask[:, t, None]", "mask[:, t - 1, None]")),
     KnownMistake("the mask of the first row is used for all rows", ("mask[:, t, None]", "mask[:1, t, None]")),
