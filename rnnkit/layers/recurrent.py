@@ -189,6 +189,7 @@ class Recurrent(keras.layers.RNN):
             projected, counts = inputs
             new_states, output = step(carry[1:], projected, constants)
             states = [ops.where(counts, new, old) for new, old in zip(new_states, carry[1:], strict=True)]
+            # Where y_t is a state, it is the same tensor after the mask, too, and is kept once.
             kept = [state for state, new in zip(states, new_states, strict=True) if new is output]
             output = kept[0] if kept else ops.where(counts, output, carry[0])
             return [output, *states], output
