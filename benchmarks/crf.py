@@ -18,14 +18,12 @@ smallest and the largest ratio of one round.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 
 import keras
 import numpy as np
-from harness import alternate, ratio, write_results
+from harness import alternate, in_a_process_of_its_own, ratio, write_results
 from keras import ops
 
 from rnnkit.layers import CRF
@@ -47,7 +45,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.here:
         return print(json.dumps([row for shape in SHAPES for row in measure(shape, arguments.rounds)]))
-    rows = [row for backend in arguments.backends for row in in_a_process_of_its_own(backend, arguments.rounds)]
+    again = ["--here", "--rounds", arguments.rounds]
+    rows = [row for name in arguments.backends for row in in_a_process_of_its_own(*again, KERAS_BACKEND=name)]
     print(f"{'backend':10}  {'batch, time, tags':17}  mask   work      {'rnnkit':>8}  pytorch-crf  ratio  spread")
     for row in rows:
         shape, spread = "{}, {}, {}".format(*row["shape"]), "{:.2f} to {:.2f}".format(*row["spread"])
@@ -55,13 +54,6 @@ def main():
         print(f"{row['rnnkit']:8.4f}  {row['pytorch-crf']:11.4f}  {row['ratio']:5.2f}  {spread}")
     packages = ["keras", *arguments.backends, "torch", "pytorch-crf"]
     write_results("crf", packages, threads=torch.get_num_threads(), rounds=arguments.rounds, rows=rows)
-
-
-def in_a_process_of_its_own(backend, rounds):
-    command = [sys.executable, __file__, "--here", "--rounds", str(rounds)]
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(run.stdout.splitlines()[-1])
 
 
 def measure(shape, rounds):

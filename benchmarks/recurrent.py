@@ -21,17 +21,12 @@ before: each in a process of its own (Linux only).
 """
 
 import argparse
-import os
-import re
 import statistics
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
-from harness import alternate, ratio, write_results
+from harness import alternate, in_a_process_of_its_own, peak_megabytes, ratio, write_results
 from keras import ops
 
 import rnnkit.convert
@@ -120,7 +115,7 @@ def main():
             found = [row["ratio"] for row in rows if (row["layer"], row["work"]) == (name, work)]
             print(f"{name:13}  {work:9}  geometric mean {statistics.geometric_mean(found):.2f}, least {min(found):.2f}")
     backend = keras.backend.backend()
-    memory = {name: in_a_process_of_its_own(name) for name in ("rnnkit", "keras")}
+    memory = {name: in_a_process_of_its_own("--peak", name) for name in ("rnnkit", "keras")}
     print(f"peak memory of a training step of LSTM at {LONG}, MB: {memory}")
     results = {"rounds": arguments.rounds, "limit": limit, "rows": rows, "peak_megabytes": memory}
     write_results(f"recurrent_{backend}", ["keras", backend], **results)
@@ -256,12 +251,6 @@ def products_per_second():
     return 2 * size**3 / statistics.median(alternate({"product": product}, 15)["product"])
 
 
-def in_a_process_of_its_own(name):
-    command = [sys.executable, __file__, "--peak", name]
-    run = subprocess.run(command, env=os.environ, stdout=subprocess.PIPE, text=True, check=True)
-    return float(run.stdout.splitlines()[-1])
-
-
 def peak_memory(name):
     """Megabytes that training an LSTM adds to the peak that the process had before."""
     shape, number = LONG, ("rnnkit", "keras").index(name)
@@ -270,16 +259,10 @@ def peak_memory(name):
     y = np.zeros((batch, time, units), "float32")
     model = keras.Sequential([keras.Input((time, features)), LAYERS["LSTM"][number](units, return_sequences=True)])
     model.compile("sgd", "mse")
-    before = peak_of_this_process()
+    before = peak_megabytes()
     for _ in range(3):
         model.train_on_batch(x, y)
-    return round(peak_of_this_process() - before)
-
-
-def peak_of_this_process():
-    """Megabytes; Linux only."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    return round(peak_megabytes() - before)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ and the text.
 
 import argparse
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from gensim.models import Word2Vec as GensimWord2Vec
-from harness import ratio, write_results
+from harness import in_a_process_of_its_own, peak_megabytes, ratio, write_results
 
 from rnnkit.datasets import analogies, wikipedia, word_similarity
 from rnnkit.word2vec import Word2Vec
@@ -46,7 +45,8 @@ def main():
     results = {name: measure(name, documents, arguments.seeds, arguments.epochs) for name in ROWS}
     epochs = max(1, arguments.epochs // COPIES)
     larger = {name: measure(name, documents * COPIES, arguments.seeds, epochs) for name in ("skip-gram", "CBOW")}
-    memory = {library: memory_in_a_process_of_its_own(library) for library in ("gensim", "rnnkit")}
+    linux = sys.platform.startswith("linux")
+    memory = {library: in_a_process_of_its_own("--memory", library) if linux else None for library in TRAIN}
     report(results)
     print(f"\n{COPIES} times the text, {epochs} epochs:")
     report(larger)
@@ -94,24 +94,12 @@ def measure(name, documents, seeds, epochs):
 def peak_of_training(library, documents):
     """Megabytes; Linux only, where a process can forget its peak."""
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-    before = peak()
+    before = peak_megabytes()
     if library == "gensim":
         train_gensim(documents, 1, 1, "skip_gram", 0.025)
     else:  # without the copy that to_keyed_vectors makes
         Word2Vec().fit(documents, 1, progress=False)
-    return peak() - before
-
-
-def peak():
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def memory_in_a_process_of_its_own(library):
-    if not sys.platform.startswith("linux"):
-        return None
-    command = [sys.executable, __file__, "--memory", library]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return peak_megabytes() - before
 
 
 def report(results):

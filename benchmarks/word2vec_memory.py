@@ -11,14 +11,11 @@ with the making of the text, which is the same for both. Linux only.
 
 import argparse
 import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from gensim.models import Word2Vec as GensimWord2Vec
-from harness import write_results
+from harness import in_a_process_of_its_own, peak_megabytes, write_results
 
 from rnnkit.word2vec import Word2Vec
 
@@ -38,7 +35,7 @@ def main():
     rows = []
     for millions in arguments.millions:
         for library in TRAIN:
-            row = in_a_process_of_its_own(library, millions)
+            row = in_a_process_of_its_own("--run", library, millions)
             rows.append({"library": library, "million_words": millions, **row})
             print(
                 f"{library:8}{millions:16}{row['peak_megabytes']:12.0f}{row['added_megabytes']:12.0f}"
@@ -77,24 +74,14 @@ TRAIN = {"gensim": train_gensim, "rnnkit": train_rnnkit}
 
 def measure(library, millions):
     text = GeneratedText(millions * 10**6 // DOCUMENT)
-    before, start = peak(), time.perf_counter()
+    before, start = peak_megabytes(), time.perf_counter()
     TRAIN[library](text)
     seconds = time.perf_counter() - start
     return {
-        "peak_megabytes": peak(),
-        "added_megabytes": peak() - before,
+        "peak_megabytes": peak_megabytes(),
+        "added_megabytes": peak_megabytes() - before,
         "words_per_second": millions * 10**6 / seconds,
     }
-
-
-def peak():
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def in_a_process_of_its_own(library, millions):
-    command = [sys.executable, __file__, "--run", library, str(millions)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 if __name__ == "__main__":

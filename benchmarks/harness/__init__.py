@@ -1,9 +1,11 @@
-"""What the benchmarks share: contenders that alternate, and a file of results."""
+"""What the benchmarks share: contenders that alternate, processes of their own, and a file of results."""
 
 import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +28,19 @@ def ratio(times, base):
     """The ratio of medians, and the smallest and the largest ratio of one round."""
     ratios = [a / b for a, b in zip(times, base, strict=True)]
     return {"ratio": statistics.median(times) / statistics.median(base), "spread": [min(ratios), max(ratios)]}
+
+
+def in_a_process_of_its_own(*arguments, **environment):
+    """Runs this benchmark again, with these arguments and variables; returns the JSON that it prints last."""
+    command = [sys.executable, sys.argv[0], *map(str, arguments)]
+    run = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def peak_megabytes():
+    """The most resident memory that this process has had; Linux only."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def write_results(name, packages, **results):

@@ -26,8 +26,9 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
         variables: list of the Keras variables that the step reads.
         keep: whether to keep what the backward pass needs; it computes it again otherwise.
         plain_scan: `scan` of `rnnkit.backend`, for gradients of gradients.
-        key: what two steps have in common that compute the same from the same tensors, hashable: they share programs,
-            so that each is compiled once for all layers and models. None if that cannot be told.
+        key: function that returns what two steps have in common that compute the same from the same tensors,
+            hashable: they share programs, so that each is compiled once for all layers and models. None if that cannot
+            be told.
 
     Returns:
         The outputs of all steps, stacked, and the last carry.
@@ -36,10 +37,10 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
         CannotCompile: nothing was computed; the plain loop has to.
     """
     weights = [tf.convert_to_tensor(variable.value) for variable in variables]
-    loop = _Loop(step, sequences, variables, len(carry))
-    if key is not None:
+    loop, shared = _Loop(step, sequences, variables, len(carry)), key()
+    if shared is not None:
         shapes = tuple(variable.shape for variable in variables)
-        loop = _LOOPS.setdefault((key, shapes, repr(loop.structure)), loop)
+        loop = _LOOPS.setdefault((shared, shapes, repr(loop.structure)), loop)
     arguments = [*carry, *tree.flatten(sequences), *constants, *weights]
 
     @tf.custom_gradient

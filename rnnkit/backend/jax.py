@@ -3,6 +3,8 @@
 import jax
 import keras
 
+from rnnkit.backend.plain_recurrence import plain_recurrence
+
 
 def scan(step, carry, sequences, output):
     """Runs `carry, output = step(carry, x_t)` over the first axis of `sequences`.
@@ -13,10 +15,7 @@ def scan(step, carry, sequences, output):
     return outputs, carry
 
 
-def recurrence(step, carry, sequences, output, constants, variables, training, key):
-    """Runs `carry, output = step(carry, x_t, constants)` over time; see `rnnkit.backend.tensorflow`."""
-    outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
-    return outputs, carry, "a loop that XLA compiles"
+recurrence = plain_recurrence(scan, "a loop that XLA compiles")
 
 
 def gradient(function, tensors):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnkit.backend.bptt_tensorflow import CannotCompile, compiled_scan
+from rnnkit.backend.plain_recurrence import plain_recurrence
 
 
 def scan(step, carry, sequences, output):
@@ -50,8 +51,8 @@ def recurrence(step, carry, sequences, output, constants, variables, training, k
             return outputs, last, "two loops that XLA compiles, forward and backward"
         except CannotCompile as error:
             reason = str(error)
-    outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
-    return outputs, carry, f"a loop of TensorFlow's operations: {reason}"
+    plain = plain_recurrence(scan, f"a loop of TensorFlow's operations: {reason}")
+    return plain(step, carry, sequences, output, constants, variables, training, key)
 
 
 def _against_compiling(carry, sequences):

@@ -3,13 +3,10 @@
 import torch
 from keras import tree
 
+from rnnkit.backend.plain_recurrence import plain_recurrence
 from rnnkit.backend.unrolled import unrolled_scan as scan
 
-
-def recurrence(step, carry, sequences, output, constants, variables, training, key):
-    """Runs `carry, output = step(carry, x_t, constants)` over time; see `rnnkit.backend.tensorflow`."""
-    outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
-    return outputs, carry, "a loop in Python: PyTorch has no other"
+recurrence = plain_recurrence(scan, "a loop in Python: PyTorch has no other")
 
 
 def gradient(function, tensors):

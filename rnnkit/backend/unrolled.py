@@ -2,6 +2,8 @@
 
 from keras import ops, tree
 
+from rnnkit.backend.plain_recurrence import plain_recurrence
+
 
 def unrolled_scan(step, carry, sequences, output):
     """Runs `carry, output = step(carry, x_t)` over the first axis of `sequences`, whose length must be known.
@@ -15,7 +17,4 @@ def unrolled_scan(step, carry, sequences, output):
     return tree.map_structure(lambda *steps: ops.stack(steps), *outputs), carry
 
 
-def unrolled_recurrence(step, carry, sequences, output, constants, variables, training, key):
-    """What `unroll=True` asks for in the place of `rnnkit.backend.recurrence`."""
-    outputs, carry = unrolled_scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
-    return outputs, carry, "one copy of its step per time step: unroll=True asks for it"
+unrolled_recurrence = plain_recurrence(unrolled_scan, "one copy of its step per time step: unroll=True asks for it")

@@ -159,8 +159,7 @@ class ExtendedLayer:
     def _run_kernel(self, kernel, sequences, initial_state, mask, training):
         sequences, _ = self.cell.drop(ops.swapaxes(sequences, 0, 1), training)
         sequences = ops.swapaxes(sequences, 0, 1)
-        if self.go_backwards:
-            sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
+        sequences, mask = self._in_order_of_the_run(sequences, mask)
         outputs, states = kernel(sequences, initial_state, mask)
         outputs = self.cell.readout([outputs])
         if self.zero_output_for_mask:

@@ -170,8 +170,7 @@ class Recurrent(keras.layers.RNN):
             batch, units = ops.shape(sequences)[0], tree.flatten(cell.state_size)[0]
             cell.get_dropout_mask(ops.ones((batch, features), dtype=self.compute_dtype))
             cell.get_recurrent_dropout_mask(ops.ones((batch, units), dtype=self.compute_dtype))
-        if self.go_backwards:
-            sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
+        sequences, mask = self._in_order_of_the_run(sequences, mask)
         projected = project_inputs(self.cell, ops.swapaxes(sequences, 0, 1), training)
         cell_step, size, outputs_of = loop_of(self.cell)
         zeros = ops.zeros((ops.shape(sequences)[0], size), dtype=self.compute_dtype)
@@ -194,11 +193,13 @@ class Recurrent(keras.layers.RNN):
             output = kept[0] if kept else ops.where(counts, output, carry[0])
             return [output, *states], output
 
+        def key():
+            equation = self.cell.equation() if isinstance(self.cell, RecurrentCell) else None
+            return equation and (equation, training, mask is None)
+
         def run(step, carry, sequences):
             recurrence = unrolled_recurrence if self.unroll else backend.recurrence
             variables = getattr(self.cell, "variables", [])
-            key = self.cell.equation() if isinstance(self.cell, RecurrentCell) else None
-            key = key and (key, training, mask is None)
             *results, self._way = recurrence(step, carry, sequences, zeros, constants, variables, training, key)
             return results
 
@@ -219,6 +220,11 @@ class Recurrent(keras.layers.RNN):
             cell.reset_recurrent_dropout_mask()
         states = tree.pack_sequence_as(initial_state, [*states, *all_states[len(states) :]])
         return outputs[-1], ops.swapaxes(outputs, 0, 1), states
+
+    def _in_order_of_the_run(self, sequences, mask):
+        if not self.go_backwards:
+            return sequences, mask
+        return ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
 
     def _check(self, sequences, initial_state, mask):
         batch, time = sequences.shape[:2]

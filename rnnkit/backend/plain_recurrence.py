@@ -1,0 +1,11 @@
+"""A `recurrence` of `rnnkit.backend` that is nothing but a `scan`."""
+
+
+def plain_recurrence(scan, way):
+    """The function `recurrence`, as `rnnkit.backend.tensorflow` documents it, that runs `scan` and calls it `way`."""
+
+    def recurrence(step, carry, sequences, output, constants, variables, training, key):
+        outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
+        return outputs, carry, way
+
+    return recurrence
