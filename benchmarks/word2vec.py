@@ -6,9 +6,9 @@ Words per second are all words of the corpus, times the epochs, divided by the s
 vectors: vocabulary and training, for both libraries. Runs alternate, and the ratio is the ratio of medians. gensim has
 two workers and its defaults for everything else; rnnkit has its two threads. CBOW appears twice: beside gensim as it is
 (a first learning rate of 0.025), and beside gensim with the 0.05 that rnnkit and word2vec.c use. The larger text is the
-same one three times over, 1.36 million words, in a third of the epochs: its words per second show whether the cost is
-linear in the text. Memory is what training adds to the peak of a fresh process that has already loaded both libraries
-and the text.
+same one three times over, 1.36 million words, in a third of the epochs. rnnkit's words per second on a third of the
+text, on the text, and on the larger one, in equal epochs, show whether its cost is linear in the text. Memory is what
+training adds to the peak of a fresh process that has already loaded both libraries and the text.
 """
 
 import argparse
@@ -30,6 +30,7 @@ ROWS = {  # name: architecture, gensim's first learning rate
     "CBOW, gensim at 0.05": ("cbow", 0.05),
 }
 COPIES = 3  # of the text in the larger text
+EPOCHS_OF_SIZES = 2
 
 
 def main():
@@ -45,16 +46,21 @@ def main():
     results = {name: measure(name, documents, arguments.seeds, arguments.epochs) for name in ROWS}
     epochs = max(1, arguments.epochs // COPIES)
     larger = {name: measure(name, documents * COPIES, arguments.seeds, epochs) for name in ("skip-gram", "CBOW")}
+    sizes = words_per_second_by_size(documents)
     linux = sys.platform.startswith("linux")
     memory = {library: in_a_process_of_its_own("--memory", library) if linux else None for library in TRAIN}
     report(results)
     print(f"\n{COPIES} times the text, {epochs} epochs:")
     report(larger)
+    print(f"\nrnnkit's words/s by the words of the text, {EPOCHS_OF_SIZES} epochs:")
+    for name, speeds in sizes.items():
+        print(f"{name:12}" + ", ".join(f"{speed:,.0f} ({words:,} words)" for words, speed in speeds.items()))
     if memory["gensim"] is not None:
         print(f"memory added by training: gensim {memory['gensim']:.0f} MB, rnnkit {memory['rnnkit']:.0f} MB")
     write_results(
         "word2vec", ["numpy", "gensim"], seeds=arguments.seeds, epochs=arguments.epochs, results=results,
-        larger_text={"copies": COPIES, "epochs": epochs, "results": larger}, megabytes_added_by_training=memory,
+        larger_text={"copies": COPIES, "epochs": epochs, "results": larger},
+        rnnkit_words_per_second_by_words_of_the_text=sizes, megabytes_added_by_training=memory,
     )  # fmt: skip
 
 
@@ -89,6 +95,23 @@ def measure(name, documents, seeds, epochs):
             )
             print(f"{name}, seed {seed}, {library}: {runs[library][-1]['words_per_second']:,.0f} words/s", flush=True)
     return runs
+
+
+def words_per_second_by_size(documents):
+    """Medians of three runs: {name: {words of the text: words per second}}."""
+    texts = documents[: len(documents) // COPIES], documents, documents * COPIES
+    speeds = {}
+    for name in ("skip-gram", "CBOW"):
+        speeds[name] = {}
+        for text in texts:
+            seconds = []
+            for seed in range(3):
+                start = time.perf_counter()
+                train_rnnkit(text, seed, EPOCHS_OF_SIZES, *ROWS[name])
+                seconds.append(time.perf_counter() - start)
+            words = sum(map(len, text))
+            speeds[name][words] = words * EPOCHS_OF_SIZES / statistics.median(seconds)
+    return speeds
 
 
 def peak_of_training(library, documents):

@@ -3,11 +3,13 @@
 A block of neighbouring centres shares its contexts and its negatives: the scores of all its pairs are one matrix
 product, and the window is a band of it. A batch of blocks is one step of gradient descent.
 
-The second thread prepares the next batch, and moves the context vectors while the first moves the vectors. They never
-write to the same table, and each step waits for both: the result does not depend on which is faster.
+Each of the two threads takes half of a batch's blocks and turns their vectors into gradients; then one moves the
+vectors, and the other the context vectors. They never write to the same place, and wait for each other after each of
+the two: the result does not depend on which is faster.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +31,7 @@ class Shape(NamedTuple):
     batch: int  # blocks in one step of gradient descent
 
 
-SHAPES = {"skip_gram": Shape(block=32, shared=24, batch=56), "cbow": Shape(block=16, shared=8, batch=128)}
+SHAPES = {"skip_gram": Shape(block=24, shared=20, batch=96), "cbow": Shape(block=16, shared=8, batch=256)}
 
 
 class Trainer:
@@ -45,15 +47,19 @@ class Trainer:
 
     def __init__(self, model, vectors, context_vectors, keep, negative, rng):
         self.vectors, self.context_vectors, self.rng = vectors, context_vectors, rng
-        self.architecture, self.window = ARCHITECTURES[model.architecture], model.window
-        self.shape = SHAPES[model.architecture]
+        self.shape, self.window = SHAPES[model.architecture], model.window
         self.first_rate = FIRST_RATE[model.architecture]
         self.keep = keep.astype(np.float32)
         self.cumulative = np.cumsum(negative)
-        self.bands = band_table(self.shape.block, model.window)
         # A block shares its negatives, so that each centre meets `shared` of them where word2vec.c draws `negatives`.
         # Weighted by negatives / shared, their expected loss, and its gradient, are the same.
-        self.share = np.float32(model.negatives / self.shape.shared)
+        share = np.float32(model.negatives / self.shape.shared)
+        bands = band_table(self.shape.block, model.window)
+        self.architecture = ARCHITECTURES[model.architecture](bands, self.shape.shared, share)
+        # One batch's vectors, then their gradients: memory that is new for each batch would cost time.
+        widths = self.shape.block, bands.shape[1], self.shape.shared
+        ids = self.architecture.ids(*(np.empty((self.shape.batch, width), np.int32) for width in widths))
+        self.space = [np.empty((*each.shape, vectors.shape[1]), np.float32) for each in ids]
 
     def train(self, documents, start, end):
         """Trains on documents; start and end say which part of the whole training this is. Returns measured losses."""
@@ -61,22 +67,17 @@ class Trainer:
         if not len(tokens):
             return []
         radius = self.rng.integers(1, self.window + 1, len(tokens)).astype(np.int32)
-        centres, contexts, bands = blocks(tokens, lengths, radius, self.shape.block, self.window)
-        negatives = self.draw_negatives(len(centres))
-
-        def prepare(first):
+        centres, contexts, windows = blocks(tokens, lengths, radius, self.shape.block, self.window)
+        vector_ids, context_ids = self.architecture.ids(centres, contexts, self.draw_negatives(len(centres)))
+        batches = []  # before the first step: sorting beside each other, the two threads would wait for the interpreter
+        for first in range(0, len(centres), self.shape.batch):
             rows = slice(first, first + self.shape.batch)
-            band = self.bands.take(bands[rows], axis=0)
-            return self.architecture.prepare(centres[rows], contexts[rows], negatives[rows], band, self.share)
-
-        firsts, losses = range(0, len(centres), self.shape.batch), []
-        with ThreadPoolExecutor(1) as second_thread:
-            upcoming = second_thread.submit(prepare, 0)
-            for number, first in enumerate(firsts):
-                batch = upcoming.result()
-                if number + 1 < len(firsts):
-                    upcoming = second_thread.submit(prepare, firsts[number + 1])
-                place = start + (end - start) * first / len(centres)
+            of_words = sums_by_word(vector_ids[rows]), sums_by_word(context_ids[rows])
+            batches.append(Batch(vector_ids[rows], context_ids[rows], windows[rows], *of_words))
+        losses = []
+        with SecondThread() as second_thread:
+            for number, batch in enumerate(batches):
+                place = start + (end - start) * number * self.shape.batch / len(centres)
                 rate = self.first_rate + (LAST_RATE - self.first_rate) * place
                 loss = self.step(batch, rate, second_thread, measure=number % MEASURE_EVERY == 0)
                 if loss is not None:
@@ -85,14 +86,23 @@ class Trainer:
 
     def step(self, batch, rate, second_thread, measure=False):
         """One step of gradient descent on both tables; the mean loss where it is measured and there is one."""
-        tables = self.vectors, self.context_vectors
-        loss, of_vectors, of_context_vectors = self.architecture.gradients(*tables, batch, measure)
-        moved = second_thread.submit(
-            lambda: descend(self.context_vectors, batch.context_rows, of_context_vectors(), rate)
-        )
-        descend(self.vectors, batch.vector_rows, of_vectors(), rate)
-        moved.result()
-        return loss
+        count = len(batch.windows)
+        v, u = (vectors[:count] for vectors in self.space)
+
+        def gradients(part):
+            np.take(self.vectors, batch.vector_ids[part], axis=0, out=v[part], mode="clip")
+            np.take(self.context_vectors, batch.context_ids[part], axis=0, out=u[part], mode="clip")
+            return self.architecture.gradients(v[part], u[part], batch.windows[part], measure)
+
+        half = count // 2
+        second_thread.start(gradients, slice(half))
+        losses = gradients(slice(half, None)), second_thread.result()
+        second_thread.start(descend, self.context_vectors, batch.of_context_words, u, rate)
+        descend(self.vectors, batch.of_words, v, rate)
+        second_thread.result()
+        if measure:
+            total, counted = np.sum(losses, axis=0)
+            return total / counted if counted else None
 
     def subsample(self, documents):
         tokens = np.concatenate(documents)
@@ -154,33 +164,44 @@ class Batch(NamedTuple):
 
     vector_ids: np.ndarray  # the words whose vectors are used (blocks, ...)
     context_ids: np.ndarray  # the words whose context vectors are used (blocks, ...)
-    vector_rows: "Rows"  # how the gradients of equal words are summed
-    context_rows: "Rows"
-    band: np.ndarray  # 1 where a context is in the window of a centre (blocks, block, block + 2 window)
-    sizes: np.ndarray  # the words in the window of each centre (blocks, block, 1)
-    weights: np.ndarray  # of each pair in the loss; 0 where there is no pair
+    windows: np.ndarray  # rows of the `band_table` (blocks, block)
+    of_words: tuple  # the `sums_by_word` of vector_ids
+    of_context_words: tuple  # and of context_ids
 
 
 class SkipGram:
-    """Every centre against the words of its window and the negatives of its block."""
+    """Every centre against the words of its window and the negatives of its block.
 
-    def prepare(centres, contexts, negatives, band, share):
-        """The `Batch` of centres (blocks, block), contexts (blocks, block + 2 window), negatives (blocks, shared)."""
-        candidates = np.concatenate([contexts, negatives], axis=1)
-        sizes = band.sum(axis=2, keepdims=True)
-        shared = np.broadcast_to(sizes * share, (*centres.shape, negatives.shape[1]))
-        weights = np.concatenate([band, shared], axis=2)
-        return Batch(centres, candidates, rows_of(centres), rows_of(candidates), band, sizes, weights)
+    Args:
+        bands: the `band_table`.
+        shared: negatives of a block.
+        share: the weight of a negative.
+    """
 
-    def gradients(vectors, context_vectors, batch, measure):
-        """The mean loss of a pair, or None, and two functions that give the gradients of the batch's rows."""
-        sign = np.ones(batch.weights.shape[2], np.float32)
-        sign[batch.band.shape[2] :] = -1
-        v, u = vectors.take(batch.vector_ids, axis=0), context_vectors.take(batch.context_ids, axis=0)
+    def __init__(self, bands, shared, share):
+        self.sizes = bands.sum(axis=1)
+        of_negatives = np.repeat(self.sizes[:, None] * share, shared, axis=1)
+        self.half_weights = np.float32(0.5) * np.concatenate([bands, of_negatives], axis=1)
+        self.sign = np.repeat(np.float32([1, -1]), [bands.shape[1], shared])
+
+    def ids(self, centres, contexts, negatives):
+        """The words whose vectors, and those whose context vectors, each block needs: two times (blocks, ...)."""
+        return centres, np.concatenate([contexts, negatives], axis=1)
+
+    def gradients(self, v, u, windows, measure):
+        """Turns v and u, the vectors of the `ids` of some blocks, into their gradients.
+
+        Returns:
+            The summed loss and the number of pairs, where it is measured.
+        """
+        half_weights = self.half_weights.take(windows, axis=0)
         scores = v @ u.transpose(0, 2, 1)
-        loss = mean_loss(scores, sign, batch.weights, batch.sizes.sum()) if measure else None
-        errors = errors_of(scores, sign, batch.weights)
-        return loss, lambda: errors @ u, lambda: errors.transpose(0, 2, 1) @ v
+        loss = (sum_of_losses(scores, self.sign, half_weights), self.sizes.take(windows).sum()) if measure else None
+        errors = errors_of(scores, self.sign, half_weights)
+        of_v = errors @ u
+        np.matmul(errors.transpose(0, 2, 1), v, out=u)
+        v[:] = of_v
+        return loss
 
 
 class CBOW:
@@ -188,48 +209,46 @@ class CBOW:
 
     As in word2vec.c each word of a window moves by the gradient of the mean, not by its own part 1 / (window's words)
     of it. A centre whose window is empty has the mean 0 and changes nothing.
+
+    Args:
+        bands, shared, share: as for `SkipGram`.
     """
 
-    def prepare(centres, contexts, negatives, band, share):
-        """As `SkipGram.prepare`."""
-        candidates = np.concatenate([centres, negatives], axis=1)
-        sizes = band.sum(axis=2, keepdims=True)
-        return Batch(contexts, candidates, rows_of(contexts), rows_of(candidates), band, sizes, share)
+    def __init__(self, bands, shared, share):
+        self.bands = bands
+        self.scale = 1 / np.maximum(bands.sum(axis=1), 1) * bands.any(axis=1)  # of a window's sum to its mean
+        self.half_weights = np.float32(0.5) * np.float32([1] + [share] * shared)
+        self.sign = np.float32([1] + [-1] * shared)
 
-    def gradients(vectors, context_vectors, batch, measure):
-        """The mean loss of a centre, or None, and two functions that give the gradients of the batch's rows."""
-        block = batch.band.shape[1]
-        mean = batch.band @ vectors.take(batch.vector_ids, axis=0)
-        mean /= np.maximum(batch.sizes, 1)
-        u = context_vectors.take(batch.context_ids, axis=0)
-        u_centre, u_negative = u[:, :block], u[:, block:]
-        scores = np.vecdot(mean, u_centre)[:, :, None]
-        negative_scores = mean @ u_negative.transpose(0, 2, 1)
-        loss = None
-        if measure:
-            exists = (batch.sizes > 0).astype(np.float32)
-            loss = mean_loss(scores, 1, exists, exists.sum())
-            loss = loss and loss + mean_loss(negative_scores, -1, exists * batch.weights, exists.sum())
-        errors, negative_errors = errors_of(scores, 1, 1), errors_of(negative_scores, -1, batch.weights)
+    def ids(self, centres, contexts, negatives):
+        """As `SkipGram.ids`."""
+        return contexts, np.concatenate([centres, negatives], axis=1)
 
-        def of_vectors():
-            mean_gradient = negative_errors @ u_negative
-            mean_gradient += np.multiply(errors, u_centre, out=u_centre)  # which nobody needs any more
-            return batch.band.transpose(0, 2, 1) @ mean_gradient
-
-        def of_context_vectors():
-            gradients = np.empty_like(u)
-            np.multiply(errors, mean, out=gradients[:, :block])
-            np.matmul(negative_errors.transpose(0, 2, 1), mean, out=gradients[:, block:])
-            return gradients
-
-        return loss, of_vectors, of_context_vectors
+    def gradients(self, v, u, windows, measure):
+        """As `SkipGram.gradients`; the loss is counted by centres."""
+        band, scale = self.bands.take(windows, axis=0), self.scale.take(windows)[:, :, None]
+        u_centre, u_negative = u[:, : windows.shape[1]], u[:, windows.shape[1] :]
+        sums = band @ v
+        scores = np.empty((*windows.shape, len(self.sign)), np.float32)
+        np.vecdot(sums, u_centre, out=scores[:, :, 0])
+        np.matmul(sums, u_negative.transpose(0, 2, 1), out=scores[:, :, 1:])
+        scores *= scale
+        exists = scale > 0
+        loss = (sum_of_losses(scores, self.sign, exists * self.half_weights), exists.sum()) if measure else None
+        errors = errors_of(scores, self.sign, self.half_weights)
+        of_mean = errors[:, :, 1:] @ u_negative
+        of_mean += errors[:, :, :1] * u_centre
+        errors *= scale
+        np.multiply(errors[:, :, :1], sums, out=u_centre)
+        np.matmul(errors[:, :, 1:].transpose(0, 2, 1), sums, out=u_negative)
+        np.matmul(band.transpose(0, 2, 1), of_mean, out=v)
+        return loss
 
 
 ARCHITECTURES = {"skip_gram": SkipGram, "cbow": CBOW}
 
 
-def errors_of(scores, sign, weights):
+def errors_of(scores, sign, half_weights):
     """d loss / d score, in the place of scores: weights * (s(score) - 1 for a true word, s(score) for a negative).
 
     s(x) = (1 + tanh(x / 2)) / 2, and NumPy's tanh is several times faster than 1 / (1 + exp(-x)).
@@ -237,33 +256,16 @@ def errors_of(scores, sign, weights):
     scores *= np.float32(0.5)
     np.tanh(scores, out=scores)
     scores -= sign
-    scores *= np.float32(0.5) * weights
+    scores *= half_weights
     return scores
 
 
-def mean_loss(scores, sign, weights, count):
-    """Sum of -log s(sign * score), weighted, divided by the count; None where the count is 0."""
-    return float(np.sum(weights * np.logaddexp(0, -sign * scores)) / count) if count else None
+def sum_of_losses(scores, sign, half_weights):
+    """Sum of -log s(sign * score), weighted."""
+    return float(np.sum(2 * half_weights * np.logaddexp(0, -sign * scores)))
 
 
-class Rows(NamedTuple):
-    """How the rows of equal words are summed: `sums @ gradients` has one row for each of `words`."""
-
-    words: np.ndarray
-    sums: csr_array
-
-
-def rows_of(ids):
-    """The `Rows` of word numbers of any shape."""
-    count, bits = ids.size, np.int64(ids.size.bit_length())
-    keys = np.sort((ids.ravel().astype(np.int64) << bits) | np.arange(count))  # the word, then its place
-    words, order = keys >> bits, keys & ((1 << bits) - 1)
-    first = np.concatenate([[0], np.flatnonzero(words[1:] != words[:-1]) + 1, [count]])
-    ones = np.ones(count, np.float32)
-    return Rows(words[first[:-1]], csr_array((ones, order, first), shape=(len(first) - 1, count)))
-
-
-def descend(table, rows, gradients, rate):
+def descend(table, words_and_sums, gradients, rate):
     """table[word] -= rate * (sum of the gradients of that word), for all words of a batch at once.
 
     A word that occurs often in a batch sums many gradients, all taken at the same place, so that the step can
@@ -272,16 +274,27 @@ def descend(table, rows, gradients, rate):
 
     Args:
         table: float32 (vocabulary, dimensions), changed in place.
-        rows: the `Rows` of the batch's word numbers.
+        words_and_sums: the `sums_by_word` of the batch's word numbers.
         gradients: float32 (*shape of the word numbers, dimensions).
         rate: the learning rate.
     """
-    step = rows.sums @ gradients.reshape(-1, table.shape[1])
+    words, sums = words_and_sums
+    step = sums @ gradients.reshape(-1, table.shape[1])
     step *= np.float32(rate)
     length = np.vecdot(step, step)
     far = np.flatnonzero(length > LONGEST_STEP**2)
     step[far] *= (LONGEST_STEP / np.sqrt(length[far]))[:, None]
-    table[rows.words] -= step
+    table[words] = np.subtract(table.take(words, axis=0), step, out=step)
+
+
+def sums_by_word(ids):
+    """The different words of ids, and the matrix that sums the rows of equal words: `sums @ rows`."""
+    count, bits = ids.size, np.int64(ids.size.bit_length())
+    keys = np.sort((ids.ravel().astype(np.int64) << bits) | np.arange(count))  # the word, then its place
+    words, order = keys >> bits, (keys & ((1 << bits) - 1)).astype(np.int32)
+    first = np.flatnonzero(words[1:] != words[:-1]) + 1
+    first = np.concatenate([[0], first, [count]], dtype=np.int32)
+    return words[first[:-1]], csr_array((np.ones(count, np.float32), order, first), shape=(len(first) - 1, count))
 
 
 def stretches(encoded):
@@ -295,3 +308,37 @@ def stretches(encoded):
             stretch, known, read = [], 0, 0
     if stretch:
         yield stretch, read
+
+
+class SecondThread:
+    """Runs one function at a time beside the thread that made it.
+
+    An executor does the same, but what it adds to each call takes a tenth of the time of a step.
+    """
+
+    def __enter__(self):
+        self.calls, self.results = SimpleQueue(), SimpleQueue()
+        self.thread = Thread(target=self.run, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.calls.put(None)
+        self.thread.join()
+
+    def start(self, function, *arguments):
+        self.calls.put((function, arguments))
+
+    def result(self):
+        """What the function returned; waits for it."""
+        result, error = self.results.get()
+        if error is not None:
+            raise error
+        return result
+
+    def run(self):
+        for function, arguments in iter(self.calls.get, None):
+            try:
+                self.results.put((function(*arguments), None))
+            except BaseException as error:
+                self.results.put((None, error))

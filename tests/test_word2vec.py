@@ -49,11 +49,10 @@ def one_batch(seed=0, vocabulary=30, dimensions=7, block=4, window=2, shared=3):
     radius = rng.integers(1, window + 1, len(tokens))
     centres, contexts, rows = word2vec_training.blocks(tokens, lengths, radius, block, window)
     negatives = rng.integers(0, vocabulary, (len(centres), shared))
-    band = word2vec_training.band_table(block, window)[rows]
     vectors = rng.normal(size=(vocabulary, dimensions)).astype("float32")
     context_vectors = rng.normal(size=(vocabulary, dimensions)).astype("float32")
     windows = loop_windows(tokens, lengths, radius)
-    return tokens, windows, block, (vectors, context_vectors, centres, contexts, negatives, band)
+    return tokens, windows, block, (vectors, context_vectors, centres, contexts, negatives, rows)
 
 
 def loop_windows(tokens, lengths, radius):
@@ -120,19 +119,21 @@ def loop_gradients(architecture, tokens, windows, block, negatives, share, v, u)
 def test_one_batch_equals_the_loop_over_pairs(architecture):
     share, rate = np.float32(5 / 3), 0.01
     for seed in range(3):
-        tokens, windows, block, (v, u, centres, contexts, negatives, band) = one_batch(seed)
+        tokens, windows, block, (v, u, centres, contexts, negatives, rows) = one_batch(seed)
         v64, u64 = v.astype(float), u.astype(float)
         loop = (architecture, tokens, windows, block, negatives, float(share), v64, u64)
         dv, du = loop_gradients(*loop)
-        kernel = word2vec_training.ARCHITECTURES[architecture]
-        batch = kernel.prepare(centres, contexts, negatives, band, share)
-        loss, of_vectors, of_context_vectors = kernel.gradients(v, u, batch, measure=True)
-        word2vec_training.descend(v, batch.vector_rows, of_vectors(), rate)
-        word2vec_training.descend(u, batch.context_rows, of_context_vectors(), rate)
+        bands = word2vec_training.band_table(block, window=2)
+        kernel = word2vec_training.ARCHITECTURES[architecture](bands, negatives.shape[1], share)
+        vector_ids, context_ids = kernel.ids(centres, contexts, negatives)
+        of_v, of_u = v[vector_ids], u[context_ids]
+        loss, count = kernel.gradients(of_v, of_u, rows, measure=True)
+        word2vec_training.descend(v, word2vec_training.sums_by_word(vector_ids), of_v, rate)
+        word2vec_training.descend(u, word2vec_training.sums_by_word(context_ids), of_u, rate)
         np.testing.assert_allclose(v, v64 - rate * dv, atol=2e-6)
         np.testing.assert_allclose(u, u64 - rate * du, atol=2e-6)
-        count = sum(map(len, windows)) if architecture == "skip_gram" else sum(map(bool, windows))
-        assert loss == pytest.approx(loop_loss(*loop) / count, rel=1e-5)
+        assert count == sum(len(window) if architecture == "skip_gram" else bool(window) for window in windows)
+        assert loss == pytest.approx(loop_loss(*loop), rel=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["skip_gram", "cbow"])
@@ -160,7 +161,7 @@ def test_rows_of_one_word_are_summed():
     gradients = rng.normal(size=(20, 5, 4)).astype("float32")
     expected = table.astype(float)
     np.add.at(expected, ids, -0.01 * gradients.astype(float))
-    word2vec_training.descend(table, word2vec_training.rows_of(ids), gradients, 0.01)
+    word2vec_training.descend(table, word2vec_training.sums_by_word(ids), gradients, 0.01)
     np.testing.assert_allclose(table, expected, atol=1e-6)
 
 
@@ -168,8 +169,8 @@ def test_no_vector_moves_farther_than_the_longest_step():
     table = np.zeros((3, 4), "float32")
     gradients = np.full((1000, 4), -50, "float32")
     gradients[-1] = -0.01
-    rows = word2vec_training.rows_of(np.array([1] * 999 + [2]))
-    word2vec_training.descend(table, rows, gradients, 1.0)
+    sums = word2vec_training.sums_by_word(np.array([1] * 999 + [2]))
+    word2vec_training.descend(table, sums, gradients, 1.0)
     assert np.linalg.norm(table[1]) == pytest.approx(word2vec_training.LONGEST_STEP)
     np.testing.assert_allclose(table[2], 0.01)
     np.testing.assert_array_equal(table[0], 0)
@@ -279,6 +280,40 @@ def test_same_seed_same_vectors_bit_for_bit(architecture):
 
 
 @pytest.mark.parametrize("architecture", ["skip_gram", "cbow"])
+def test_two_threads_do_what_one_does_bit_for_bit(architecture, monkeypatch):
+    class Now:
+        """Runs each function at once, in the thread that asks for it."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def start(self, function, *arguments):
+            self.value = function(*arguments)
+
+        def result(self):
+            return self.value
+
+    def train():
+        return small_model(architecture=architecture).fit(topic_documents(), epochs=2, progress=False).vectors.tobytes()
+
+    expected = train()
+    monkeypatch.setattr(word2vec_training, "SecondThread", Now)
+    assert train() == expected
+
+
+def test_an_error_in_the_second_thread_is_raised_in_the_first():
+    with word2vec_training.SecondThread() as second_thread:
+        second_thread.start(int, "seven")
+        with pytest.raises(ValueError, match="seven"):
+            second_thread.result()
+        second_thread.start(int, "7")
+        assert second_thread.result() == 7
+
+
+@pytest.mark.parametrize("architecture", ["skip_gram", "cbow"])
 def test_topics_separate(architecture):
     model = small_model(architecture=architecture).fit(topic_documents(), epochs=5, progress=False)
     unit = model.vectors / np.linalg.norm(model.vectors, axis=1, keepdims=True)
@@ -346,7 +381,7 @@ def test_memory_does_not_grow_with_the_text(architecture, monkeypatch):
 
     peak(2)  # what is loaded once
     short = max(peak(10) for _ in range(3))  # which thread is ahead moves it a little
-    assert peak(310) < short + 600_000  # the word numbers of the longer text alone are 1,200,000 bytes more
+    assert peak(610) < short + 1_500_000  # the word numbers of the longer text alone are 2,400,000 bytes more
 
 
 def test_vocabulary_and_counts():
