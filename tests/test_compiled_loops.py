@@ -12,65 +12,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-BATCH, TIME, FEATURES, UNITS = 5, 6, 3, 4
-MASKS = {
-    "none": None,
-    "any": [[1, 0, 1, 0, 1, 1], [0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [0] * 6, [1] * 6],  # holes, left, right, empty
-}
-
-
-class OwnCell(layers.RecurrentCell):
-    """Two states, a nested projection, a product of its own kind beside one that the loop knows."""
-
-    def __init__(self, units, **kwargs):
-        super().__init__(**kwargs)
-        self.units, self.state_size, self.output_size = units, [units, 2 * units], units
-
-    def build(self, input_shape):
-        self.kernel = self.add_weight((input_shape[-1], self.units), "glorot_uniform", name="kernel")
-        self.wide = self.add_weight((self.units, 2 * self.units), "glorot_uniform", name="wide")
-        self.back = self.add_weight((2 * self.units, self.units), "glorot_uniform", name="back")
-        self.shift = self.add_weight((self.units,), "uniform", name="shift")
-
-    def project(self, inputs, training=False):
-        return {"x": ops.matmul(inputs, self.kernel), "gate": inputs[..., :1]}
-
-    def step(self, projected, states, training=False):
-        a, b = states
-        b = 0.5 * b + ops.matmul(ops.tanh(a), self.wide)
-        a = ops.tanh(layers.recurrent_product(ops.sin(b), 2 * self.back, base=projected["x"], bias=-self.shift))
-        return ops.sigmoid(projected["gate"]) * a + self.shift, [a, b]
-
-
-def stacked():
-    return keras.layers.StackedRNNCells([keras.layers.LSTMCell(UNITS), layers.GRUCell(UNITS)])
-
-
-def R():
-    return keras.Sequential([keras.layers.Dense(7, "relu"), keras.layers.Dense(UNITS, "tanh")])
-
-
-LAYERS = {
-    "LSTM": lambda **kwargs: layers.LSTM(UNITS, **kwargs),
-    "LSTM relu": lambda **kwargs: layers.LSTM(UNITS, activation="relu", use_bias=False, **kwargs),
-    "LSTM dropout": lambda **kwargs: layers.LSTM(UNITS, dropout=0.3, recurrent_dropout=0.3, seed=1, **kwargs),
-    "GRU": lambda **kwargs: layers.GRU(UNITS, **kwargs),
-    "GRU cho": lambda **kwargs: layers.GRU(UNITS, convention="cho", **kwargs),
-    "GRU torch": lambda **kwargs: layers.GRU(UNITS, convention="torch", **kwargs),
-    "Elman": lambda **kwargs: layers.Elman(UNITS, **kwargs),
-    "Elman readout": lambda **kwargs: layers.Elman(UNITS, output_units=2, **kwargs),
-    "PeepholeLSTM": lambda **kwargs: layers.PeepholeLSTM(UNITS, **kwargs),
-    "PeepholeLSTM diagonal": lambda **kwargs: layers.PeepholeLSTM(
-        UNITS, peephole="diagonal", peephole_initializer="uniform", **kwargs
-    ),
-    "LayerNormLSTM": lambda **kwargs: layers.LayerNormLSTM(UNITS, **kwargs),
-    "LayerNormGRU": lambda **kwargs: layers.LayerNormGRU(UNITS, **kwargs),
-    "zoneout": lambda **kwargs: layers.Recurrent(layers.ZoneoutCell(layers.LSTMCell(UNITS), 0.3, seed=1), **kwargs),
-    "residual": lambda **kwargs: layers.Recurrent(layers.ResidualCell(layers.GRUCell(FEATURES)), **kwargs),
-    "R and O": lambda **kwargs: layers.Recurrent(layers.ROCell(R(), keras.layers.Dense(2), UNITS), **kwargs),
-    "stack of cells": lambda **kwargs: layers.Recurrent(stacked(), **kwargs),
-    "own cell": lambda **kwargs: layers.Recurrent(OwnCell(UNITS), **kwargs),
-}
+from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -244,6 +186,50 @@ def compare(layer, run, inputs):
 def seed_generators(layer):
     inner = [layer.cell, getattr(layer.cell, "cell", None)]
     return [part.seed_generator for part in inner if hasattr(part, "seed_generator")]
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("batch", [1, 8, 11])
+def test_both_halves_of_a_batch(batch, known):
+    layer = layers.GRU(UNITS, return_sequences=True, return_state=True)
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(batch, TIME, FEATURES)).astype("float32"))
+    state = tf.constant(rng.normal(size=(batch, UNITS)).astype("float32"))
+    mask = tf.constant(rng.random((batch, TIME)) < 0.7)
+    layer.build(x.shape)
+
+    def values_and_gradients(x, state, mask):
+        with tf.GradientTape() as tape:
+            tape.watch([x, state])
+            results = layer(x, initial_state=state, mask=mask, training=True)
+            value = sum(tf.reduce_sum(tf.cos(result)) for result in results)
+        return results, tape.gradient(value, [x, state, *(weight.value for weight in layer.trainable_weights)])
+
+    rows = batch if known else None
+    signature = [tf.TensorSpec((rows, *y.shape[1:]), y.dtype) for y in (x, state, mask)]
+    compiled = tf.function(values_and_gradients, input_signature=signature)
+    keras.tree.map_structure(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5),
+        compiled(x, state, mask),
+        values_and_gradients(x, state, mask),
+    )
+    pieces = 1 if known and batch == 1 else 2
+    assert programs_in(compiled.get_concrete_function()) == 2 * pieces  # forward and backward
+
+
+@pytest.mark.parametrize("name, training, count", [
+    ("LSTM", True, 2), ("LSTM dropout", False, 2), ("LSTM dropout", True, 1), ("zoneout", False, 2),
+    ("zoneout", True, 1), ("residual", True, 2), ("own cell", True, 1), ("stack of cells", True, 1),
+])  # fmt: skip
+def test_what_draws_and_what_is_not_known_runs_in_one_piece(name, training, count):
+    layer = LAYERS[name]()
+    layer(np.zeros((BATCH, TIME, FEATURES), "float32"))
+    run = tf.function(lambda x: layer(x, training=training))
+    assert programs_in(run.get_concrete_function(tf.TensorSpec((BATCH, TIME, FEATURES)))) == count
+
+
+def programs_in(function):
+    return sum(operation.type == "PartitionedCall" for operation in function.graph.get_operations())
 
 
 def test_layers_of_one_equation_share_their_programs_and_others_do_not():

@@ -104,6 +104,13 @@ def test_cudnn_does_not_know_the_other_conventions(convention):
     assert GRU(UNITS, convention=convention).use_cudnn is False
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX alone")
+def test_the_loop_that_keras_has_on_jax_is_not_taken_for_a_kernel():
+    layer = GRU(UNITS)
+    layer(layer_checks.sequences())
+    assert "a loop that XLA compiles" in layer.explain()
+
+
 def test_state_of_the_wrong_shape():
     with pytest.raises(ValueError, match=r"expected initial state 0 of shape \(5, 4\), received \(5, 3\)"):
         GRU(UNITS)(layer_checks.sequences(), initial_state=np.zeros((5, 3), "float32"))

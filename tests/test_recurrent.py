@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops, tree
 
+from rnnkit import backend
 from rnnkit.layers import Elman, ElmanCell, Recurrent, RecurrentCell
 from tests import layer_checks
 from tests.layer_checks import to_numpy
@@ -126,6 +127,13 @@ def test_nan_is_refused_where_it_counts():
     mask = np.ones((2, 5), bool)
     mask[1, 2] = False
     assert np.isfinite(to_numpy(Elman(4)(x, mask=mask))).all()
+
+
+def test_a_constant_inside_of_a_compiled_function():
+    layer, x = Elman(4), ops.convert_to_tensor(X)
+    expected = to_numpy(layer(x))
+    run = backend.compiled(lambda scale: scale * layer(x), layer.variables)
+    np.testing.assert_allclose(to_numpy(run(ops.ones(()))), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", layer_checks.MASKS)

@@ -3,7 +3,8 @@
 import jax
 import keras
 
-from rnnkit.backend.plain_recurrence import plain_recurrence
+from rnnkit.backend.bptt_jax import NeedsPlainLoop, bptt_scan
+from rnnkit.backend.plain_recurrence import in_one_piece, plain_recurrence
 
 
 def scan(step, carry, sequences, output):
@@ -15,7 +16,29 @@ def scan(step, carry, sequences, output):
     return outputs, carry
 
 
-recurrence = plain_recurrence(scan, "a loop that XLA compiles")
+def recurrence(step, carry, sequences, output, constants, variables, training, key):
+    """`scan` for a recurrent layer, in the fastest way that fits: see `rnnkit.backend.tensorflow`."""
+    reason = _against_a_backward_loop(carry, sequences, constants, variables)
+    if reason is None:
+        try:
+            outputs, last = bptt_scan(step, carry, sequences, constants, variables)
+            return outputs, last, "two loops that XLA compiles, forward and backward"
+        except NeedsPlainLoop as error:
+            reason = str(error)
+    plain = plain_recurrence(scan, f"a loop that XLA compiles, differentiated by JAX: {reason}")
+    return plain(step, carry, sequences, output, constants, variables, training, key)
+
+
+in_halves = in_one_piece
+
+
+def _against_a_backward_loop(carry, sequences, constants, variables):
+    """Why the loop had better be left to JAX; None if it had not. By measurement: `benchmarks/recurrent.py`."""
+    if is_concrete([carry, sequences, constants, [variable.value for variable in variables]]):
+        return "it was called outside of a compiled function, where nothing asks for gradients"
+    if jax.default_backend() == "gpu":
+        return "there is a GPU, for which nothing was measured"
+    return None
 
 
 def gradient(function, tensors):

@@ -1,6 +1,7 @@
 """TensorFlow's part of `rnnkit.backend`."""
 
 import functools
+import os
 
 import tensorflow as tf
 from keras import tree
@@ -44,7 +45,7 @@ def recurrence(step, carry, sequences, output, constants, variables, training, k
     Returns:
         The outputs of all steps, stacked; the last carry; and in words which way it was, and why.
     """
-    reason = _against_compiling(carry, sequences)
+    reason = _against_compiling(tree.flatten(sequences)[0].shape[0], carry)
     if reason is None:
         try:
             outputs, last = compiled_scan(step, carry, sequences, constants, variables, training, scan, key)
@@ -55,13 +56,47 @@ def recurrence(step, carry, sequences, output, constants, variables, training, k
     return plain(step, carry, sequences, output, constants, variables, training, key)
 
 
-def _against_compiling(carry, sequences):
+def in_halves(function, sequences, states, mask, may_be_halved):
+    """`function(sequences, states, mask)`, each half of the batch by itself where the loop is compiled.
+
+    XLA's loop over small tensors keeps one core busy. TensorFlow runs two at once, as neither waits for the other.
+
+    Args:
+        function: returns a nested structure of tensors `(batch, ...)`.
+        sequences: tensor `(batch, time, features)`.
+        states: nested structure of tensors `(batch, ...)`.
+        mask: tensor `(batch, time)`, or None.
+        may_be_halved: function that says whether each row of the results is made from that row alone.
+
+    Returns:
+        What `function` returns, and in words whether it was in halves: to follow what `recurrence` says.
+    """
+    arguments, (batch, time) = [sequences, states, mask], sequences.shape[:2]
+    too_small = batch is not None and batch < SMALLEST_IN_HALVES
+    if _against_compiling(time, tree.flatten(states)) or too_small or os.cpu_count() == 1 or not may_be_halved():
+        return function(*arguments), ""
+    if batch is None:
+        batch = tf.shape(sequences)[0]
+        second = tf.where(batch < SMALLEST_IN_HALVES, 0, batch // 2)
+    else:
+        second = batch // 2
+    sizes = [batch - second, second]
+    halves = zip(*([None] * 2 if x is None else tf.split(x, sizes) for x in tree.flatten(arguments)), strict=True)
+    results = [function(*tree.pack_sequence_as(arguments, half)) for half in halves]
+    results = tree.map_structure(lambda *parts: tf.concat(parts, 0), *results)
+    return results, ", for both halves of the batch at the same time"
+
+
+SMALLEST_IN_HALVES = 8  # rows; by measurement
+
+
+def _against_compiling(time, states):
     """Why the loop had better not be compiled; None if it had. By measurement: `benchmarks/recurrent.py`."""
     if not tf.inside_function():
         return "it was called outside of a tf.function, where compiling would be paid for at each call"
-    if tree.flatten(sequences)[0].shape[0] is None:
+    if time is None:
         return "the number of time steps is not known beforehand, and each would be compiled anew"
-    if any(x.dtype in (tf.float16, tf.bfloat16) for x in carry):
+    if any(x.dtype in (tf.float16, tf.bfloat16) for x in states):
         return "XLA is slow with half precision on a processor"
     if tf.config.list_logical_devices("GPU"):
         return "there is a GPU, for which nothing was measured"

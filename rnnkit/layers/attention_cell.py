@@ -5,7 +5,7 @@ from keras import ops
 
 from rnnkit.layers.arguments import agree
 from rnnkit.layers.attention import Attended, Attention
-from rnnkit.layers.cell import cells_with_dropout
+from rnnkit.layers.cell import cells_with_dropout, equation_of
 from rnnkit.layers.wrappers import WrapperCell, ZoneoutCell
 
 
@@ -173,6 +173,9 @@ class AttentionCell(WrapperCell):
         if self.input_feeding or self.coverage:
             return super().loop()
         return self._inner_step, self.query_size, self._look_at_all_steps  # no step needs to know where another looked
+
+    def equation(self):
+        return equation_of(self, self.cell, self.attention)
 
     def gates(self, projected, states):
         """All that one step computes: the gates of the cell inside, alignment and context."""

@@ -98,7 +98,10 @@ class RecurrentCell(keras.layers.Layer):
         return states[0]
 
     def equation(self):
-        """What a step computes, apart from the weights: layers whose cells are equal in it share compiled programs.
+        """What the cell computes, apart from the weights, each row of a batch from that row alone.
+
+        On TensorFlow, layers whose cells are equal in it share compiled programs, and run both halves of a batch at the
+        same time.
 
         Returns:
             Something hashable; None, as by default, if it cannot be told.
@@ -111,6 +114,21 @@ class RecurrentCell(keras.layers.Layer):
     def get_initial_state(self, batch_size=None):
         """Zeros `(batch_size, state_size[i])` for each state."""
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in tree.flatten(self.state_size)]
+
+
+def equation_of(layer, *inside):
+    """`RecurrentCell.equation` from the class and configuration of a layer of rnnkit and of the layers inside of it."""
+    parts = [inner.equation() if isinstance(inner, RecurrentCell) else equation_of(inner) for inner in inside]
+    if None in parts or not type(layer).__module__.startswith("rnnkit."):
+        return None  # what is not ours may do anything
+    functions = [value for name, value in vars(layer).items() if name.endswith("activation")]
+    about_weights = ("initializer", "regularizer", "constraint", "activation")
+    config = {name: value for name, value in layer.get_config().items() if not name.endswith(about_weights)}
+    for name in [name for name in config if any(getattr(layer, name, None) is inner for inner in inside)]:
+        config.pop(name)
+    for name in ("name", "trainable", "seed"):
+        config.pop(name, None)
+    return type(layer), *functions, repr(config), *parts
 
 
 def project_inputs(cell, inputs, training):
@@ -143,6 +161,15 @@ def cells_with_dropout(cell, features):
         yield from cells_with_dropout(cell.cell, cell.reads(features) if hasattr(cell, "reads") else features)
     if hasattr(cell, "get_dropout_mask"):
         yield cell, features
+
+
+def draws_at_random(cell):
+    """Whether training the cell takes random numbers: for dropout, or by a seed generator of its own."""
+    if hasattr(cell, "recurrent_dropout"):
+        return bool(cell.dropout or cell.recurrent_dropout)
+    inner = [*getattr(cell, "cells", []), getattr(cell, "cell", None)]
+    own = any(isinstance(value, keras.random.SeedGenerator) for value in vars(cell).values())
+    return own or any(draws_at_random(part) for part in inner if part is not None)
 
 
 def loop_of(cell):

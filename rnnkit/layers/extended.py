@@ -13,7 +13,7 @@ from keras import ops, random, regularizers, tree
 
 from rnnkit import backend
 from rnnkit.layers.arguments import check_positive_integer, check_rate
-from rnnkit.layers.cell import RecurrentCell
+from rnnkit.layers.cell import RecurrentCell, equation_of
 from rnnkit.layers.masks import without_padding
 from rnnkit.layers.recurrent import Recurrent
 
@@ -90,14 +90,7 @@ class ExtendedCell(RecurrentCell):
         return ops.split(ops.tanh(sums * scale) * scale + (1 - scale), len(activations), axis=-1)
 
     def equation(self):
-        if not type(self).__module__.startswith("rnnkit."):
-            return None  # a subclass may do anything
-        functions = {name: value for name, value in vars(self).items() if name.endswith("activation")}
-        about_weights = ("initializer", "regularizer", "constraint", "activation")
-        config = {name: value for name, value in self.get_config().items() if not name.endswith(about_weights)}
-        for name in ("name", "trainable", "seed"):
-            config.pop(name, None)
-        return type(self), *functions.values(), repr(config)
+        return equation_of(self)
 
     def recalled(self, projected, h):
         """What a step starts from: its projection, and h_{t-1} after the recurrent dropout."""
@@ -167,8 +160,14 @@ class ExtendedLayer:
         return outputs[:, -1], outputs, states
 
     def _suits_cudnn(self, mask):
-        """cuDNN takes padding on the right only, and Keras on JAX returns its backward sequences in another order."""
-        return mask is None and not (self.go_backwards and keras.config.backend() == "jax")
+        """cuDNN takes padding on the right only.
+
+        Keras on JAX has it for the LSTM alone, where its GRU is a plain loop, and returns backward sequences in another
+        order.
+        """
+        if keras.config.backend() == "jax" and (self.go_backwards or not isinstance(self, keras.layers.LSTM)):
+            return False
+        return mask is None
 
     def get_config(self):
         config = {**super().get_config(), "seed": self.cell.seed}  # SimpleRNN leaves it out

@@ -1,14 +1,16 @@
 """Runs any cell over time."""
 
 import inspect
+from functools import partial
 
 import keras
 from keras import ops, tree
 
 from rnnkit import backend
+from rnnkit.backend.plain_recurrence import in_one_piece
 from rnnkit.backend.unrolled import unrolled_recurrence
 from rnnkit.layers.arguments import agree
-from rnnkit.layers.cell import RecurrentCell, cells_with_dropout, loop_of, prepare, project_inputs
+from rnnkit.layers.cell import RecurrentCell, cells_with_dropout, draws_at_random, loop_of, prepare, project_inputs
 from rnnkit.layers.masks import check_mask, without_padding
 from rnnkit.layers.states import StateVariables, reset_rows
 
@@ -127,7 +129,7 @@ class Recurrent(keras.layers.RNN):
             # Copies: on PyTorch, the variables are written to before gradients are taken.
             initial_state = tree.map_structure(ops.copy, list(self.states))
         sequences = without_padding(sequences, mask)
-        if backend.is_concrete(sequences) and _holds_nan(sequences):
+        if _holds_nan(sequences):
             raise ValueError(
                 f"Layer {self.name!r} expected numbers in its sequences, but a step that counts holds NaN. "
                 "Fill or drop missing values, or mask their steps."
@@ -171,12 +173,26 @@ class Recurrent(keras.layers.RNN):
             cell.get_dropout_mask(ops.ones((batch, features), dtype=self.compute_dtype))
             cell.get_recurrent_dropout_mask(ops.ones((batch, units), dtype=self.compute_dtype))
         sequences, mask = self._in_order_of_the_run(sequences, mask)
-        projected = project_inputs(self.cell, ops.swapaxes(sequences, 0, 1), training)
-        cell_step, size, outputs_of = loop_of(self.cell)
-        zeros = ops.zeros((ops.shape(sequences)[0], size), dtype=self.compute_dtype)
         initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
-        all_states = tree.flatten(initial_state)
-        states, constants = prepare(self.cell, all_states)
+        run = partial(self._run, self._step(training, mask is not None), training)
+        in_halves = in_one_piece if self.unroll else backend.in_halves
+        results, how = in_halves(run, sequences, initial_state, mask, partial(self._may_be_halved, training))
+        self._way += how
+        for cell, _ in dropping:
+            cell.reset_dropout_mask()
+            cell.reset_recurrent_dropout_mask()
+        return results
+
+    def _may_be_halved(self, training):
+        """Whether a row's results are known not to depend on the others, nor on where random numbers are drawn."""
+        return self._equation() is not None and not (training and draws_at_random(self.cell))
+
+    def _equation(self):
+        return self.cell.equation() if isinstance(self.cell, RecurrentCell) else None
+
+    def _step(self, training, masked):
+        """`carry, output = step(carry, inputs, constants)`, with the states as carry; or with a mask, see `_run`."""
+        cell_step, size, _ = loop_of(self.cell)
 
         def step(states, projected, constants):
             output, new_states = cell_step(projected, [*states, *constants], training)
@@ -193,21 +209,28 @@ class Recurrent(keras.layers.RNN):
             output = kept[0] if kept else ops.where(counts, output, carry[0])
             return [output, *states], output
 
+        return masked_step if masked else step
+
+    def _run(self, step, training, sequences, initial_state, mask):
+        """Projects, runs the step over time, and reads out: the last output, all outputs, the last states."""
+        projected = project_inputs(self.cell, ops.swapaxes(sequences, 0, 1), training)
+        _, size, outputs_of = loop_of(self.cell)
+        zeros = ops.zeros((ops.shape(sequences)[0], size), dtype=self.compute_dtype)
+        all_states = tree.flatten(initial_state)
+        states, constants = prepare(self.cell, all_states)
+        carry, inputs = states, projected
+        if mask is not None:
+            mask = ops.swapaxes(mask, 0, 1)[..., None]
+            carry, inputs = [zeros, *states], (projected, mask)
+
         def key():
-            equation = self.cell.equation() if isinstance(self.cell, RecurrentCell) else None
+            equation = self._equation()
             return equation and (equation, training, mask is None)
 
-        def run(step, carry, sequences):
-            recurrence = unrolled_recurrence if self.unroll else backend.recurrence
-            variables = getattr(self.cell, "variables", [])
-            *results, self._way = recurrence(step, carry, sequences, zeros, constants, variables, training, key)
-            return results
-
-        if mask is None:
-            outputs, states = run(step, states, projected)
-        else:
-            mask = ops.swapaxes(mask, 0, 1)[..., None]
-            outputs, (_, *states) = run(masked_step, [zeros, *states], (projected, mask))
+        recurrence = unrolled_recurrence if self.unroll else backend.recurrence
+        variables = getattr(self.cell, "variables", [])
+        outputs, carry, self._way = recurrence(step, carry, inputs, zeros, constants, variables, training, key)
+        states = carry if mask is None else carry[1:]
         if outputs_of is not None:
             outputs = outputs_of(ops.swapaxes(outputs, 0, 1), constants)
             outputs = ops.cast(ops.swapaxes(outputs, 0, 1), self.compute_dtype)
@@ -215,9 +238,6 @@ class Recurrent(keras.layers.RNN):
             # Before its first step that counts, a row has no output.
             shown = mask if self.zero_output_for_mask else ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
             outputs = without_padding(outputs, shown)
-        for cell, _ in dropping:
-            cell.reset_dropout_mask()
-            cell.reset_recurrent_dropout_mask()
         states = tree.pack_sequence_as(initial_state, [*states, *all_states[len(states) :]])
         return outputs[-1], ops.swapaxes(outputs, 0, 1), states
 
@@ -257,7 +277,10 @@ class Recurrent(keras.layers.RNN):
 
 
 def _holds_nan(x):
-    return bool(ops.isnan(ops.sum(x))) and bool(ops.any(ops.isnan(x)))  # a sum takes a tenth of the time
+    """Whether x holds NaN; False where that is not known yet."""
+    suspicious = ops.isnan(ops.sum(x)) if backend.is_concrete(x) else x  # a sum takes a tenth of the time of any
+    # In a compiled function of JAX, what is computed from a known tensor is not known.
+    return backend.is_concrete(suspicious) and bool(suspicious) and bool(ops.any(ops.isnan(x)))
 
 
 def _check_sizes(cell):

@@ -4,7 +4,7 @@ import keras
 from keras import ops, random, tree
 
 from rnnkit.layers.arguments import check_rate
-from rnnkit.layers.cell import RecurrentCell, project_inputs, run_step, size_of_output
+from rnnkit.layers.cell import RecurrentCell, equation_of, project_inputs, run_step, size_of_output
 
 
 class WrapperCell(RecurrentCell):
@@ -39,6 +39,9 @@ class WrapperCell(RecurrentCell):
 
     def step(self, projected, states, training=False):
         return run_step(self.cell, projected, list(states), training)
+
+    def equation(self):
+        return equation_of(self, self.cell)
 
     def gates(self, projected, states):
         """All that one step of the cell inside computes."""

@@ -1,0 +1,69 @@
+"""Layers and masks for the tests of the loops that are compiled or differentiated by hand."""
+
+import keras
+from keras import ops
+
+from rnnkit import layers
+
+BATCH, TIME, FEATURES, UNITS = 8, 6, 3, 4
+MASKS = {
+    "none": None,
+    "any": [
+        *([1, 0, 1, 0, 1, 1], [0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [0] * 6, [1] * 6),  # holes, left, right, empty
+        *([0, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 1]),
+    ],
+}
+
+
+class OwnCell(layers.RecurrentCell):
+    """Two states, a nested projection, a product of its own kind beside one that the loop knows."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.state_size, self.output_size = units, [units, 2 * units], units
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight((input_shape[-1], self.units), "glorot_uniform", name="kernel")
+        self.wide = self.add_weight((self.units, 2 * self.units), "glorot_uniform", name="wide")
+        self.back = self.add_weight((2 * self.units, self.units), "glorot_uniform", name="back")
+        self.shift = self.add_weight((self.units,), "uniform", name="shift")
+
+    def project(self, inputs, training=False):
+        return {"x": ops.matmul(inputs, self.kernel), "gate": inputs[..., :1]}
+
+    def step(self, projected, states, training=False):
+        a, b = states
+        b = 0.5 * b + ops.matmul(ops.tanh(a), self.wide)
+        a = ops.tanh(layers.recurrent_product(ops.sin(b), 2 * self.back, base=projected["x"], bias=-self.shift))
+        return ops.sigmoid(projected["gate"]) * a + self.shift, [a, b]
+
+
+def stacked():
+    return keras.layers.StackedRNNCells([keras.layers.LSTMCell(UNITS), layers.GRUCell(UNITS)])
+
+
+def R():
+    return keras.Sequential([keras.layers.Dense(7, "relu"), keras.layers.Dense(UNITS, "tanh")])
+
+
+LAYERS = {
+    "LSTM": lambda **kwargs: layers.LSTM(UNITS, **kwargs),
+    "LSTM relu": lambda **kwargs: layers.LSTM(UNITS, activation="relu", use_bias=False, **kwargs),
+    "LSTM dropout": lambda **kwargs: layers.LSTM(UNITS, dropout=0.3, recurrent_dropout=0.3, seed=1, **kwargs),
+    "GRU": lambda **kwargs: layers.GRU(UNITS, **kwargs),
+    "GRU cho": lambda **kwargs: layers.GRU(UNITS, convention="cho", **kwargs),
+    "GRU torch": lambda **kwargs: layers.GRU(UNITS, convention="torch", **kwargs),
+    "Elman": lambda **kwargs: layers.Elman(UNITS, **kwargs),
+    "Elman readout": lambda **kwargs: layers.Elman(UNITS, output_units=2, **kwargs),
+    "PeepholeLSTM": lambda **kwargs: layers.PeepholeLSTM(UNITS, **kwargs),
+    "PeepholeLSTM diagonal": lambda **kwargs: layers.PeepholeLSTM(
+        UNITS, peephole="diagonal", peephole_initializer="uniform", **kwargs
+    ),
+    "LayerNormLSTM": lambda **kwargs: layers.LayerNormLSTM(UNITS, **kwargs),
+    "LayerNormGRU": lambda **kwargs: layers.LayerNormGRU(UNITS, **kwargs),
+    "zoneout": lambda **kwargs: layers.Recurrent(layers.ZoneoutCell(layers.LSTMCell(UNITS), 0.3, seed=1), **kwargs),
+    "residual": lambda **kwargs: layers.Recurrent(layers.ResidualCell(layers.GRUCell(FEATURES)), **kwargs),
+    "R and O": lambda **kwargs: layers.Recurrent(layers.ROCell(R(), keras.layers.Dense(2), UNITS), **kwargs),
+    "stack of cells": lambda **kwargs: layers.Recurrent(stacked(), **kwargs),
+    "own cell": lambda **kwargs: layers.Recurrent(OwnCell(UNITS), **kwargs),
+}

@@ -1,0 +1,278 @@
+"""The loop with a backward pass of its own against the one that JAX differentiates."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from rnnkit import backend, layers
+from rnnkit.backend.plain_recurrence import plain_recurrence
+from rnnkit.layers.states import plain
+
+if keras.backend.backend() != "jax":
+    pytest.skip("of JAX alone", allow_module_level=True)
+
+import jax
+import jax.numpy as jnp
+
+from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell
+
+OURS = "two loops that XLA compiles, forward and backward"
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("name", LAYERS)
+def test_values_and_gradients_are_those_of_the_plain_loop(name, mask, monkeypatch):
+    layer = LAYERS[name](return_sequences=True, return_state=True)
+    check_equal(layer, mask, monkeypatch, "no recurrent_product" if name == "R and O" else OURS)
+
+
+@pytest.mark.parametrize("arguments", [{"go_backwards": True}, {"zero_output_for_mask": True}])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "GRU cho", "own cell"])
+def test_with_the_arguments_of_the_layer(name, arguments, monkeypatch):
+    check_equal(LAYERS[name](return_sequences=True, return_state=True, **arguments), "any", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "name, dtype",
+    [
+        ("LSTM", "float64"),
+        ("GRU cho", "float64"),  # in cells with other weights, Keras on JAX computes in float32
+        *((name, f"mixed_{half}") for name in ("LSTM", "GRU cho", "own cell") for half in ("float16", "bfloat16")),
+    ],
+)
+def test_with_another_dtype(name, dtype, monkeypatch):
+    with jax.enable_x64(dtype == "float64"):
+        if name == "own cell":
+            layer = layers.Recurrent(OwnCell(UNITS, dtype=dtype), return_sequences=True, return_state=True)
+        else:
+            layer = LAYERS[name](return_sequences=True, return_state=True, dtype=dtype)
+        check_equal(layer, "any", monkeypatch)
+
+
+@pytest.mark.parametrize("feeding", [False, True])
+def test_with_a_memory(feeding, monkeypatch):
+    cell = layers.AttentionCell(
+        layers.GRUCell(UNITS), layers.BahdanauAttention(UNITS), input_feeding=feeding, coverage=feeding
+    )
+    layer = layers.Recurrent(cell, return_sequences=True)
+    rng = np.random.default_rng(0)
+    memory = jnp.array(rng.normal(size=(BATCH, 7, 2)), "float32")
+    x = jnp.array(rng.normal(size=(BATCH, TIME, FEATURES)), "float32")
+
+    def run(x, memory):
+        return [layer(x, initial_state=cell.initial_state(memory), training=True)]
+
+    run(x, memory)  # makes the weights
+    compare(layer, run, [x, memory], monkeypatch)
+
+
+def test_random_shapes(monkeypatch):
+    rng = np.random.default_rng(1)
+    for _ in range(8):
+        batch, time, features, units = rng.integers(1, 9, 4)
+        layer = layers.LSTM(int(units), return_sequences=True, go_backwards=bool(rng.integers(2)))
+        layer.build((batch, time, features))
+        x = jnp.array(rng.normal(size=(batch, time, features)), "float32")
+        mask = rng.integers(0, 2, (batch, time)).astype(bool)
+        compare(layer, lambda x, layer=layer, mask=mask: [layer(x, mask=mask)], [x], monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "own cell"])
+def test_gradients_of_gradients(name, monkeypatch):
+    layer = LAYERS[name](return_sequences=True)
+    x = jnp.array(np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)), "float32")
+    layer.build(x.shape)
+
+    def run(x):
+        return [jax.grad(lambda x: jnp.sum(layer(x, training=True) ** 2))(x)]
+
+    compare(layer, run, [x], monkeypatch)
+
+
+def test_a_hessian_and_one_gradient_an_example(monkeypatch):
+    layer = layers.LSTM(UNITS)
+    x = jnp.array(np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)), "float32")
+    layer.build(x.shape)
+
+    def results():
+        hessian = jax.hessian(lambda x: jnp.sum(layer(x[None]) ** 2))(x[0])
+        return hessian, jax.vmap(jax.grad(lambda x: jnp.sum(layer(x[None]) ** 2)))(x)
+
+    ours = results()
+    assert OURS in layer.explain()
+    use_the_plain_loop(monkeypatch)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), ours, results())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_model_that_is_fitted(training, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(10, TIME, FEATURES)), rng.normal(size=(10, UNITS))
+    weights, losses = None, []
+    for way in (OURS, "plain"):
+        inputs = keras.Input((TIME, FEATURES))
+        hidden = layers.Bidirectional(layers.PeepholeLSTM(UNITS, return_sequences=True))(inputs, training=training)
+        model = keras.Model(inputs, layers.LSTM(UNITS)(hidden, training=training))
+        model.compile("sgd", "mse")
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        losses.append(model.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"])
+        predicted = model.predict(x, verbose=0)
+        assert way in model.layers[-1].explain()
+        np.testing.assert_allclose(predicted, model(x), rtol=1e-5, atol=1e-6)
+        use_the_plain_loop(monkeypatch)
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+class Summing(layers.RecurrentCell):
+    """s_t = s_{t-1} W + x_t + constant() for W = 1, and counts its steps."""
+
+    def __init__(self, constant, counts, **kwargs):
+        super().__init__(**kwargs)
+        self.state_size, self.output_size = [FEATURES], FEATURES
+        self.constant, self.counts = constant, counts
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight((FEATURES, FEATURES), "identity", name="kernel")
+        self.steps = self.add_weight((), "zeros", trainable=False, name="steps")
+
+    def step(self, projected, states, training=False):
+        if self.counts:
+            self.steps.assign(0.0)
+        state = layers.recurrent_product(states[0], self.kernel, base=projected) + self.constant()
+        return state, [state]
+
+
+def test_what_the_loop_cannot_know_runs_in_the_plain_one_and_says_why():
+    x = jnp.ones((2, TIME, FEATURES))
+    layer = layers.Recurrent(Summing(lambda: 0.0, counts=False))
+    layer.build(x.shape)
+
+    def with_a_tensor_from_outside(x, shift):
+        layer.cell.constant = lambda: shift
+        return jnp.sum(layer(x))
+
+    gradients = jax.jit(jax.grad(with_a_tensor_from_outside, argnums=(0, 1)))(x, 1.0)
+    np.testing.assert_allclose(gradients[0], np.ones(x.shape))
+    assert float(gradients[1]) == x.size
+    assert "neither state, input nor weight" in layer.explain()
+
+    outside = keras.Variable(1.0)  # not one of the cell's weights
+
+    def with_a_variable_from_outside(value, x):
+        with keras.StatelessScope(state_mapping=[(outside, value)]):
+            layer.cell.constant = lambda: outside.value
+            return jnp.sum(layer(x))
+
+    assert float(jax.jit(jax.grad(with_a_variable_from_outside))(1.0, x)) == x.size
+    assert "neither state, input nor weight" in layer.explain()
+
+    layer.cell.constant = lambda: 0.0
+    layer(x)
+    assert "outside of a compiled function" in layer.explain()
+    jax.jit(layer)(x)
+    assert OURS in layer.explain()
+
+
+def test_a_step_that_changes_a_variable(monkeypatch):
+    layer = layers.Recurrent(Summing(lambda: 0.0, counts=True))
+    x = jnp.ones((2, TIME, FEATURES))
+    layer.build(x.shape)
+
+    def run(weights, x):
+        with keras.StatelessScope(state_mapping=list(zip(layer.weights, weights, strict=True))):
+            return layer(x)
+
+    result = jax.jit(run)([weight.value for weight in layer.weights], x)
+    np.testing.assert_allclose(result, np.full((2, FEATURES), TIME))
+    assert "changes a variable" in layer.explain()
+
+
+def check_equal(layer, mask, monkeypatch, way=OURS):
+    rng = np.random.default_rng(0)
+    x = jnp.array(rng.normal(size=(BATCH, TIME, FEATURES)), layer.compute_dtype)
+    layer.build(x.shape)
+    for weight in layer.trainable_weights:  # zeros would hide what is multiplied with them
+        weight.assign_add(0.1 * rng.normal(size=weight.shape))
+    sizes = keras.tree.flatten(layer.cell.state_size)
+    states = [jnp.array(rng.normal(size=(BATCH, size)), layer.compute_dtype) for size in sizes]
+    mask = None if MASKS[mask] is None else np.array(MASKS[mask], bool)
+
+    def run(x, *states):
+        size = layer.cell.state_size
+        if keras.tree.is_nested(size):
+            states = keras.tree.pack_sequence_as(plain(size), states)
+        return layer(x, initial_state=states, mask=mask, training=True)
+
+    compare(layer, run, [x, *states], monkeypatch, way)
+
+
+def compare(layer, run, inputs, monkeypatch, way=OURS):
+    """Values, and gradients for weights and inputs, of `run` in this loop and in the plain one."""
+
+    def value(weights, inputs):
+        variables = [*layer.trainable_variables, *layer.non_trainable_variables]
+        values = [*weights, *(variable.value for variable in layer.non_trainable_variables)]
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            results = keras.tree.flatten(run(*inputs))
+        return sum(jnp.sum(jnp.cos(result.astype(float)) * (n + 1)) for n, result in enumerate(results)), results
+
+    def found():
+        weights = [variable.value for variable in layer.trainable_variables]
+        (_, results), gradients = jax.jit(jax.value_and_grad(value, argnums=(0, 1), has_aux=True))(weights, inputs)
+        return results, gradients
+
+    ours = found()
+    assert way in layer.explain()
+    with monkeypatch.context() as patch:
+        use_the_plain_loop(patch)
+        expected = found()
+        assert "plain" in layer.explain()
+    tolerance = {"float64": 1e-10, "float32": 2e-5, "float16": 2e-2, "bfloat16": 1e-1}[layer.compute_dtype]
+
+    def close(a, b):
+        a, b = np.array(a, "float64"), np.array(b, "float64")
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, np.abs(b).max()))
+
+    jax.tree.map(close, ours, expected)
+
+
+def use_the_plain_loop(monkeypatch):
+    monkeypatch.setattr(backend, "recurrence", plain_recurrence(backend.scan, "the plain loop"))
+
+
+def test_a_base_that_is_read_elsewhere_too(monkeypatch):
+    class Cell(OwnCell):
+        def step(self, projected, states, training=False):
+            x = projected["x"]
+            a = ops.tanh(layers.recurrent_product(states[0], self.wide[:, : self.units], base=x))
+            b = layers.recurrent_product(a, self.wide, base=None) * ops.concatenate([x, x], -1)
+            return a * x, [a, b]
+
+    check_equal(layers.Recurrent(Cell(UNITS), return_sequences=True, return_state=True), "any", monkeypatch)
+
+
+def test_two_products_of_one_base(monkeypatch):
+    class Cell(OwnCell):
+        def step(self, projected, states, training=False):
+            a = layers.recurrent_product(ops.sin(states[0]), self.wide[:, : self.units], base=projected["x"])
+            a = ops.tanh(a) + layers.recurrent_product(states[1], self.back, base=projected["x"])
+            return a, [ops.tanh(a), ops.tanh(states[1])]
+
+    check_equal(layers.Recurrent(Cell(UNITS), return_sequences=True, return_state=True), "any", monkeypatch)
+
+
+def test_a_base_of_one_row_or_of_less_precision(monkeypatch):
+    class Cell(OwnCell):
+        def project(self, inputs, training=False):
+            x = ops.matmul(inputs, self.kernel)
+            return {"row": x[:, :1], "half": ops.cast(x, "bfloat16")}
+
+        def step(self, projected, states, training=False):
+            a = ops.sin(states[0]) + ops.matmul(states[1], self.back)
+            a = ops.tanh(layers.recurrent_product(a, self.wide[:, : self.units], base=projected["half"]))
+            b = layers.recurrent_product(a, self.wide[:, : self.units], base=projected["row"])
+            return a, [a, ops.concatenate([b, a], -1)]
+
+    check_equal(layers.Recurrent(Cell(UNITS), return_sequences=True, return_state=True), "none", monkeypatch)
