@@ -10,7 +10,7 @@ help:
 	@echo "make test-portable  the notebooks again, with the instructions of older processors"
 	@echo "make test-backends  the unit tests on JAX and on PyTorch"
 	@echo "make test-colab     the notebooks in a twin of Colab's environment (needs a Python 3.13)"
-	@echo "make bench          the benchmarks of speed: recurrent, crf, decoding, word2vec"
+	@echo "make bench          the benchmarks of speed: recurrent, crf, decoding, word2vec, gpu"
 	@echo "make student        the lessons with tasks instead of solutions, in build/student/"
 	@echo "make grade          grade notebooks: SUBMISSIONS=folder [LESSON=notebook HIDDEN=folder OUT=folder ISOLATION=namespaces]"
 	@echo "make outputs        run every notebook and store its outputs in notebooks/"
@@ -48,7 +48,8 @@ test-colab: .venv .venv-colab
 	@sh tools/test_colab.sh
 
 bench: .venv-torch
-	@for question in 'recurrent.py --layers LSTM GRU Elman' crf.py decoding.py word2vec.py; do .venv-torch/bin/python benchmarks/$$question || exit 1; done
+	@for question in recurrent crf decoding word2vec; do .venv-torch/bin/python benchmarks/$$question.py || exit 1; done
+	@KERAS_BACKEND=torch .venv-torch/bin/python benchmarks/gpu.py
 
 lock:
 	uv pip compile pyproject.toml --extra notebooks --extra test --universal --python-version 3.11 \

@@ -5,8 +5,10 @@
 `LSTM`, `GRU` and `Elman` run beside `keras.layers.LSTM`, `GRU` and `SimpleRNN`; `PeepholeLSTM`, `LayerNormLSTM` and a
 cell of one's own, the minimal gated unit, beside `keras.layers.RNN` with the same cell. A model is one layer, with the
 sequence of its outputs; training is `model.fit` (squared error, stochastic gradient descent) and inference
-`model.predict`, both over as many batches as have four million outputs, at least four, after a first call that
-compiles. With a mask, rows are padded on the right. `KERAS_BACKEND=jax` does the same on JAX.
+`model.predict`, both over as many batches as have two million outputs, at least five, after a first call that
+compiles. What is timed is a batch inside of the call, without the first: what `fit` and `predict` do before and after
+their batches would hide the difference in so short a run. With a mask, rows are padded on the right.
+`KERAS_BACKEND=jax` does the same on JAX.
 
 With `KERAS_BACKEND=torch`, training is the layer and its gradients without a model around it, and the contender is
 `torch.nn.LSTM` or `GRU`, with packed sequences where there is a mask; Keras's layers run as well.
@@ -22,6 +24,7 @@ before: each in a process of its own (Linux only).
 
 import argparse
 import statistics
+import time
 from functools import partial
 
 import keras
@@ -86,7 +89,7 @@ LAYERS = {
 }
 
 
-OUTPUTS = 0 if keras.backend.backend() == "torch" else 4_000_000
+OUTPUTS = 0 if keras.backend.backend() == "torch" else 2_000_000
 
 
 def main():
@@ -94,7 +97,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shapes", nargs="+", type=int, default=range(len(SHAPES)), help="numbers of SHAPES")
     parser.add_argument("--layers", nargs="+", default=[*LAYERS], choices=[*LAYERS])
-    parser.add_argument("--masks", nargs="+", default=["no", "yes"], choices=["no", "yes"])
+    parser.add_argument(
+        "--masks", nargs="+", choices=["no", "yes"], help="by default both, or no beside keras.layers.RNN"
+    )
     parser.add_argument("--peak", choices=["rnnkit", "keras"], help="print the peak memory of a training step")
     arguments = parser.parse_args()
     if arguments.peak:
@@ -106,7 +111,7 @@ def main():
     rows = []
     for name in arguments.layers:
         for shape in [SHAPES[number] for number in arguments.shapes]:
-            for mask in arguments.masks:
+            for mask in arguments.masks or (["no", "yes"] if name in ("LSTM", "GRU", "Elman") else ["no"]):
                 for row in measure(name, shape, mask == "yes", arguments.rounds, limit):
                     rows.append(row)
                     print_row(row)
@@ -132,7 +137,7 @@ def print_row(row):
 
 def measure(name, shape, masked, rounds, limit):
     batch, time, features, units = shape
-    batches = max(OUTPUTS // (batch * time * units), 4 if OUTPUTS else 1)
+    batches = max(OUTPUTS // (batch * time * units), 5 if OUTPUTS else 1)
     rng = np.random.default_rng(0)
     lengths = np.append(time, rng.integers(1, time + 1, batches * batch - 1))
     x = rng.normal(size=(batches * batch, time, features)).astype("float32")
@@ -142,23 +147,29 @@ def measure(name, shape, masked, rounds, limit):
     )
     operations = operations_of(name, shape)
     for work in ("inference", "training"):
-        results = {contender: runs[work]() for contender, runs in contenders.items()}
+        results = {contender: runs[work]()[0] for contender, runs in contenders.items()}
         for contender, result in results.items():
             for ours, theirs in zip(results["rnnkit"], result, strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4, err_msg=f"{name} {shape} {contender}")
-        seconds = alternate({contender: runs[work] for contender, runs in contenders.items()}, rounds)
+        seconds = {contender: [] for contender in contenders}
+        for _ in range(rounds):
+            for contender, runs in contenders.items():
+                seconds[contender].append(runs[work]()[1])
         ours = seconds.pop("rnnkit")
         for contender, theirs in seconds.items():
             yield {
                 **{"layer": name, "shape": shape, "mask": masked, "work": work, "contender": contender},
-                **{"seconds": statistics.median(ours) / batches, "other": statistics.median(theirs) / batches},
+                **{"seconds": statistics.median(ours), "other": statistics.median(theirs)},
                 **ratio(theirs, ours),
-                "share": operations[work] * batches / statistics.median(ours) / limit,
+                "share": operations[work] / statistics.median(ours) / limit,
             }
 
 
 def of_keras(name, shape, x, mask):
-    """Of rnnkit and of Keras: inference, which returns the outputs, and training, which returns the weights."""
+    """Of rnnkit and of Keras: inference, which returns the outputs, and training, which returns the weights.
+
+    Each returns the seconds of a batch, too.
+    """
     batch, time, features, units = shape
     y = np.random.default_rng(1).normal(size=(len(x), time, units)).astype("float32")
     data = x if mask is None else [x, mask]
@@ -173,18 +184,38 @@ def of_keras(name, shape, x, mask):
         model.compile("sgd", "mse")
 
         def train(model=model):
-            model.fit(data, y, batch_size=batch, shuffle=False, verbose=0)
-            return model.get_weights()
+            model.fit(data, y, batch_size=batch, shuffle=False, verbose=0, callbacks=[clock := Clock()])
+            return model.get_weights(), clock.seconds_of_a_batch()
 
         def infer(model=model):
-            return [model.predict(data, batch_size=batch, verbose=0)]
+            outputs = model.predict(data, batch_size=batch, verbose=0, callbacks=[clock := Clock()])
+            return [outputs], clock.seconds_of_a_batch()
 
         contenders[contender] = {"training": train, "inference": infer}
     return contenders
 
 
+class Clock(keras.callbacks.Callback):
+    """Notes when a batch ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.ends = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append(time.perf_counter())
+
+    on_predict_batch_end = on_train_batch_end
+
+    def seconds_of_a_batch(self):
+        return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
+
+
 def of_torch(name, shape, x, mask):
-    """Of rnnkit, Keras and `torch.nn`: inference, which returns the outputs, and training, which returns gradients."""
+    """Of rnnkit, Keras and `torch.nn`: inference, which returns the outputs, and training, which returns gradients.
+
+    Each returns its seconds, too.
+    """
     import torch
 
     batch, time, features, units = shape
@@ -202,15 +233,19 @@ def of_torch(name, shape, x, mask):
         runs["torch.nn"], parameters["torch.nn"] = partial(packed, module, x, mask), list(module.parameters())
 
     def train(contender):
+        begin = time.perf_counter()
         outputs = runs[contender]()
         counts = 1 if mask is None else mask[..., None]
         gradients = torch.autograd.grad(torch.sum(counts * outputs**2), parameters[contender])
-        return [] if contender == "torch.nn" else [gradient.numpy() for gradient in gradients]
+        seconds = time.perf_counter() - begin
+        return [] if contender == "torch.nn" else [gradient.numpy() for gradient in gradients], seconds
 
     def infer(contender):
+        begin = time.perf_counter()
         with torch.no_grad():
             outputs = runs[contender]()
-        return [(outputs if mask is None else outputs * mask[..., None]).numpy()]
+        seconds = time.perf_counter() - begin
+        return [(outputs if mask is None else outputs * mask[..., None]).numpy()], seconds
 
     return {name: {"training": partial(train, name), "inference": partial(infer, name)} for name in runs}
 
