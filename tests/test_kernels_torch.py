@@ -226,6 +226,7 @@ def test_no_kernel_is_taken_and_the_reason_is_told(layer, reason, monkeypatch):
     for name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
         monkeypatch.delattr(torch, name)
     assert layer(np.zeros((2, 5, FEATURES), "float32"), training=True) is not None
+    assert (reason in layer.explain()) is (type(layer) is not Recurrent)  # whose explanation needs no kernels
 
 
 def test_what_has_a_kernel_runs_no_step(monkeypatch):

@@ -2,4 +2,4 @@
 
 
 def kernel_for(layer, sequences, training):
-    return None, "only PyTorch has kernels of its own"
+    return None, ""

@@ -140,14 +140,18 @@ class ExtendedLayer:
             self.supports_jit = True
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        kernel, name = backend.kernel_for(self, sequences, training)
+        kernel, name_or_reason = backend.kernel_for(self, sequences, training)
         if kernel is not None:
-            self._way = f"the kernel {name}, which computes what its cell does"
+            self._way = f"the kernel {name_or_reason}, which computes what its cell does"
             return self._run_kernel(kernel, sequences, tree.flatten(initial_state), mask, training)
         if getattr(self, "use_cudnn", False) == "auto" and not self._suits_cudnn(mask):
-            return Recurrent.inner_loop(self, sequences, initial_state, mask, training=training)
-        self._way = "Keras's own kernel for GPUs"  # unless Keras sends it on to `Recurrent`
-        return super().inner_loop(sequences, initial_state, mask, training=training)
+            results = Recurrent.inner_loop(self, sequences, initial_state, mask, training=training)
+        else:
+            self._way = "Keras's own kernel for GPUs"  # unless Keras sends it on to `Recurrent`
+            results = super().inner_loop(sequences, initial_state, mask, training=training)
+        if name_or_reason:
+            self._way += f"; no kernel ran: {name_or_reason}"
+        return results
 
     def _run_kernel(self, kernel, sequences, initial_state, mask, training):
         sequences, _ = self.cell.drop(ops.swapaxes(sequences, 0, 1), training)

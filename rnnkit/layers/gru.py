@@ -130,8 +130,8 @@ class GRU(ExtendedLayer, keras.layers.GRU, CellLayer):
 
     As it is, a drop-in for `keras.layers.GRU`: same constructor, call and weights in the same order, so
     `layer.set_weights(keras_layer.get_weights())` works both ways. Where the backend has a kernel for its equation
-    (PyTorch; any GPU, without a mask), that runs; `explain()` says so. With `convention="cho"` it is the decks'
-    GRU, with `convention="torch"` PyTorch's. `rnnkit.convert` moves weights between them where that is possible.
+    (PyTorch; TensorFlow on a GPU, without a mask), that runs; `explain()` says so. With `convention="cho"` it is the
+    decks' GRU, with `convention="torch"` PyTorch's. `rnnkit.convert` moves weights between them where that is possible.
 
     Args:
         units: size of h_t.
