@@ -68,8 +68,7 @@ def measure(name, shape, steps, rounds):
     values = {contender: float(run()) for contender, run in contenders.items()}
     if name == NATIVE[name]:
         np.testing.assert_allclose(values["rnnkit"], values["native"], rtol=1e-3, err_msg=name)
-    for _ in range(3):
-        alternate(contenders, 1)  # compiles, and warms up
+    alternate(contenders, 3)  # warms up
     seconds = alternate(contenders, rounds)
     row = {"layer": name, "native": NATIVE[name], "way": layer.explain(), **ratio(seconds["rnnkit"], seconds["native"])}
     print(f"{name:13} {row['ratio']:5.2f} ({row['spread'][0]:.2f} to {row['spread'][1]:.2f})  {row['way']}", flush=True)

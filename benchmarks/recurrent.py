@@ -29,7 +29,7 @@ from functools import partial
 
 import keras
 import numpy as np
-from harness import alternate, in_a_process_of_its_own, peak_megabytes, ratio, write_results
+from harness import alternate, in_a_process_of_its_own, in_turn, peak_megabytes, ratio, write_results
 from keras import ops
 
 import rnnkit.convert
@@ -151,10 +151,8 @@ def measure(name, shape, masked, rounds, limit):
         for contender, result in results.items():
             for ours, theirs in zip(results["rnnkit"], result, strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4, err_msg=f"{name} {shape} {contender}")
-        seconds = {contender: [] for contender in contenders}
-        for _ in range(rounds):
-            for contender, runs in contenders.items():
-                seconds[contender].append(runs[work]()[1])
+        timed = {contender: lambda run=runs[work]: run()[1] for contender, runs in contenders.items()}
+        seconds = in_turn(timed, rounds)
         ours = seconds.pop("rnnkit")
         for contender, theirs in seconds.items():
             yield {

@@ -1,6 +1,7 @@
 """Layers and masks for the tests of the loops that are compiled or differentiated by hand."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from rnnkit import layers
@@ -67,3 +68,23 @@ LAYERS = {
     "stack of cells": lambda **kwargs: layers.Recurrent(stacked(), **kwargs),
     "own cell": lambda **kwargs: layers.Recurrent(OwnCell(UNITS), **kwargs),
 }
+
+
+def fit_a_model(training, **arguments):
+    """The losses of a model that is fitted, and how its last layer ran; the same weights at the start of each call.
+
+    Args:
+        training: for its layers; False is a model that is trained without its layers' knowing.
+        **arguments: of `compile`.
+    """
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(10, TIME, FEATURES)), rng.normal(size=(10, UNITS))
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((TIME, FEATURES))
+    hidden = layers.Bidirectional(layers.PeepholeLSTM(UNITS, return_sequences=True))(inputs, training=training)
+    model = keras.Model(inputs, layers.LSTM(UNITS)(hidden, training=training))
+    model.compile("sgd", "mse", **arguments)
+    losses = model.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"]
+    predicted, way = model.predict(x, verbose=0), model.layers[-1].explain()
+    np.testing.assert_allclose(predicted, model(x), rtol=1e-5, atol=1e-6)
+    return losses, way

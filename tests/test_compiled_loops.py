@@ -12,7 +12,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell
+from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -64,21 +64,9 @@ def test_gradients_of_gradients():
 @pytest.mark.parametrize("training", [False, True])
 def test_a_model_that_is_fitted(training):
     """`training=False` is a model that is trained without its layers' knowing: nothing was kept for the gradients."""
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(10, TIME, FEATURES)), rng.normal(size=(10, UNITS))
-    weights, losses = None, []
-    for eagerly in (True, False):
-        inputs = keras.Input((TIME, FEATURES))
-        hidden = layers.Bidirectional(layers.PeepholeLSTM(UNITS, return_sequences=True))(inputs, training=training)
-        model = keras.Model(inputs, layers.LSTM(UNITS)(hidden, training=training))
-        model.compile("sgd", "mse", run_eagerly=eagerly)
-        weights = weights or model.get_weights()
-        model.set_weights(weights)
-        losses.append(model.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"])
-        predicted = model.predict(x, verbose=0)
-        assert ("XLA" in model.layers[-1].explain()) is not eagerly
-        np.testing.assert_allclose(predicted, model(x), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(*losses, rtol=1e-5)
+    (eager, eager_way), (compiled, way) = (fit_a_model(training, run_eagerly=eagerly) for eagerly in (True, False))
+    assert "XLA" in way and "XLA" not in eager_way
+    np.testing.assert_allclose(compiled, eager, rtol=1e-5)
 
 
 class Counting(layers.RecurrentCell):

@@ -7,21 +7,31 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).parent.parent / "results"
 
 
-def alternate(contenders, rounds):
-    """Seconds of each of `rounds` calls of each contender (a dictionary of functions), one after the other in turn."""
-    seconds = {name: [] for name in contenders}
+def in_turn(contenders, rounds):
+    """What each of `rounds` calls of each contender (a dictionary of functions) returns, one after the other."""
+    results = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
-            begin = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - begin)
-    return seconds
+            results[name].append(run())
+    return results
+
+
+def alternate(contenders, rounds):
+    """Seconds of the calls that `in_turn` makes."""
+
+    def seconds_of(run):
+        begin = time.perf_counter()
+        run()
+        return time.perf_counter() - begin
+
+    return in_turn({name: partial(seconds_of, run) for name, run in contenders.items()}, rounds)
 
 
 def ratio(times, base):

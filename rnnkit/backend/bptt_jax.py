@@ -10,11 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from keras import StatelessScope
 
+from rnnkit.backend.plain_recurrence import NeedsPlainLoop
 from rnnkit.backend.products import computed_by, plain_product
-
-
-class NeedsPlainLoop(Exception):
-    """The step does something that only the plain loop can do; the message says what."""
 
 
 def bptt_scan(step, carry, sequences, constants, variables):

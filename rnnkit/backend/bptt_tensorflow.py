@@ -9,11 +9,8 @@ of the kernels, is one product after the loop.
 import tensorflow as tf
 from keras import StatelessScope, tree
 
+from rnnkit.backend.plain_recurrence import NeedsPlainLoop
 from rnnkit.backend.products import computed_by, plain_product
-
-
-class CannotCompile(Exception):
-    """The step does something that only the plain loop can do; the message says what."""
 
 
 def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan, key):
@@ -34,7 +31,7 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
         The outputs of all steps, stacked, and the last carry.
 
     Raises:
-        CannotCompile: nothing was computed; the plain loop has to.
+        NeedsPlainLoop: nothing was computed; the plain loop has to.
     """
     weights = [tf.convert_to_tensor(variable.value) for variable in variables]
     loop, shared = _Loop(step, sequences, variables, len(carry)), key()
@@ -84,7 +81,7 @@ class _Loop:
         """Runs a program, compiled by XLA, and not differentiated by any tape."""
         arguments = tree.map_structure(tf.stop_gradient, arguments)
         if self.programs[name].get_concrete_function(*arguments).captured_inputs:
-            raise CannotCompile("its cell reads a tensor that is neither state, input nor weight")
+            raise NeedsPlainLoop("its cell reads a tensor that is neither state, input nor weight")
         return self.programs[name](*arguments)
 
     def forward(self, arguments):
@@ -229,7 +226,7 @@ class _Loop:
             before = dict(scope.state_mapping)
             carry, output = self.step(carry, tree.pack_sequence_as(self.structure, inputs), constants)
             if any(before.get(key) is not value for key, value in scope.state_mapping.items()):
-                raise CannotCompile("its cell changes a variable in its step")
+                raise NeedsPlainLoop("its cell changes a variable in its step")
         return list(carry), output
 
 

@@ -3,8 +3,8 @@
 import jax
 import keras
 
-from rnnkit.backend.bptt_jax import NeedsPlainLoop, bptt_scan
-from rnnkit.backend.plain_recurrence import in_one_piece, plain_recurrence
+from rnnkit.backend.bptt_jax import bptt_scan
+from rnnkit.backend.plain_recurrence import NeedsPlainLoop, in_one_piece, plain_recurrence
 
 
 def scan(step, carry, sequences, output):

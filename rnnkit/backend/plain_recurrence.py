@@ -1,6 +1,10 @@
 """A `recurrence` of `rnnkit.backend` that is nothing but a `scan`, and an `in_halves` that is in one piece."""
 
 
+class NeedsPlainLoop(Exception):
+    """The step does something that only the plain loop can do; the message says what."""
+
+
 def plain_recurrence(scan, way):
     """The function `recurrence`, as `rnnkit.backend.tensorflow` documents it, that runs `scan` and calls it `way`."""
 

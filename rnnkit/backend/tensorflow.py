@@ -6,8 +6,8 @@ import os
 import tensorflow as tf
 from keras import tree
 
-from rnnkit.backend.bptt_tensorflow import CannotCompile, compiled_scan
-from rnnkit.backend.plain_recurrence import plain_recurrence
+from rnnkit.backend.bptt_tensorflow import compiled_scan
+from rnnkit.backend.plain_recurrence import NeedsPlainLoop, plain_recurrence
 
 
 def scan(step, carry, sequences, output):
@@ -50,7 +50,7 @@ def recurrence(step, carry, sequences, output, constants, variables, training, k
         try:
             outputs, last = compiled_scan(step, carry, sequences, constants, variables, training, scan, key)
             return outputs, last, "two loops that XLA compiles, forward and backward"
-        except CannotCompile as error:
+        except NeedsPlainLoop as error:
             reason = str(error)
     plain = plain_recurrence(scan, f"a loop of TensorFlow's operations: {reason}")
     return plain(step, carry, sequences, output, constants, variables, training, key)

@@ -5,7 +5,7 @@ from keras import ops
 
 from rnnkit.layers.arguments import agree
 from rnnkit.layers.attention import Attended, Attention
-from rnnkit.layers.cell import cells_with_dropout, equation_of
+from rnnkit.layers.cell import cells_inside, cells_with_dropout, equation_of
 from rnnkit.layers.wrappers import WrapperCell, ZoneoutCell
 
 
@@ -230,17 +230,10 @@ def refuse_draws_in_steps(owner, cell):
     """For what projects its inputs inside of the loop, where nothing can be drawn."""
     if any(getattr(inner, "dropout_each_step", False) for inner, _ in cells_with_dropout(cell, 0)):
         draws, instead = "dropout_each_step", "dropout with one mask for the sequence (dropout_each_step=False)"
-    elif any(isinstance(inner, ZoneoutCell) for inner in _cells_inside(cell)):
+    elif any(isinstance(inner, ZoneoutCell) for inner in cells_inside(cell)):
         draws, instead = "ZoneoutCell", "recurrent_dropout of the cell"
     else:
         return
     raise ValueError(
         f"{owner} knows the inputs only step by step, but {draws} draws for all steps before the first: use {instead}."
     )
-
-
-def _cells_inside(cell):
-    yield cell
-    for inner in [*getattr(cell, "cells", []), getattr(cell, "cell", None)]:
-        if isinstance(inner, keras.layers.Layer):
-            yield from _cells_inside(inner)

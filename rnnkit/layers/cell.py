@@ -163,13 +163,23 @@ def cells_with_dropout(cell, features):
         yield cell, features
 
 
+def cells_inside(cell):
+    """The cell and all cells in it."""
+    yield cell
+    for inner in [*getattr(cell, "cells", []), getattr(cell, "cell", None)]:
+        if isinstance(inner, keras.layers.Layer):
+            yield from cells_inside(inner)
+
+
 def draws_at_random(cell):
     """Whether training the cell takes random numbers: for dropout, or by a seed generator of its own."""
-    if hasattr(cell, "recurrent_dropout"):
-        return bool(cell.dropout or cell.recurrent_dropout)
-    inner = [*getattr(cell, "cells", []), getattr(cell, "cell", None)]
-    own = any(isinstance(value, keras.random.SeedGenerator) for value in vars(cell).values())
-    return own or any(draws_at_random(part) for part in inner if part is not None)
+
+    def draws(cell):
+        if hasattr(cell, "recurrent_dropout"):  # Keras's cells have a seed generator in any case
+            return bool(cell.dropout or cell.recurrent_dropout)
+        return any(isinstance(value, keras.random.SeedGenerator) for value in vars(cell).values())
+
+    return any(draws(inner) for inner in cells_inside(cell))
 
 
 def loop_of(cell):
