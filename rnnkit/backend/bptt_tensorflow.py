@@ -20,7 +20,7 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
         step: `carry, output = step(carry, x_t, constants)`.
         carry, constants: lists of tensors.
         sequences: nested structure of tensors `(time, batch, ...)`, with a known time.
-        variables: list of the Keras variables that the step reads.
+        variables: list of the Keras variables that the step may read.
         keep: whether to keep what the backward pass needs; it computes it again otherwise.
         plain_scan: `scan` of `rnnkit.backend`, for gradients of gradients.
         key: function that returns what two steps have in common that compute the same from the same tensors,
@@ -33,9 +33,13 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
     Raises:
         NeedsPlainLoop: nothing was computed; the plain loop has to.
     """
+    shared = key()
+    numbers = _READ.get(shared) or _numbers_of_read(step, carry, sequences, constants, variables)
+    variables = [variables[number] for number in numbers]
     weights = [tf.convert_to_tensor(variable.value) for variable in variables]
-    loop, shared = _Loop(step, sequences, variables, len(carry)), key()
+    loop = _Loop(step, sequences, variables, len(carry))
     if shared is not None:
+        _READ[shared] = numbers
         shapes = tuple(variable.shape for variable in variables)
         loop = _LOOPS.setdefault((shared, shapes, repr(loop.structure)), loop)
     arguments = [*carry, *tree.flatten(sequences), *constants, *weights]
@@ -62,7 +66,25 @@ def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan
     return outputs, last
 
 
-_LOOPS = {}
+_LOOPS, _READ = {}, {}
+
+
+def _numbers_of_read(step, carry, sequences, constants, variables):
+    """Which of `variables` the step reads: a kernel that only projects would be one reason more to compile anew."""
+    read = set()
+
+    class Noting(StatelessScope):
+        def get_current_value(self, variable):
+            read.add(id(variable))
+            return super().get_current_value(variable)
+
+    @tf.function(autograph=False)
+    def one_step():
+        with Noting():
+            step(carry, tree.map_structure(lambda x: x[0], sequences), constants)
+
+    one_step.get_concrete_function()
+    return [number for number, variable in enumerate(variables) if id(variable) in read]
 
 
 class _Loop:
