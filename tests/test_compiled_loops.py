@@ -230,8 +230,8 @@ def test_layers_of_one_equation_share_their_programs_and_others_do_not():
 
         return activation
 
-    def last_output(layer):
-        x = np.ones((2, TIME, FEATURES), "float32")
+    def last_output(layer, features=FEATURES):
+        x = np.ones((2, TIME, features), "float32")
         layer.build(x.shape)
         layer.set_weights([np.full(weight.shape, 0.1) for weight in layer.weights])
         result = tf.function(layer)(x)
@@ -243,6 +243,9 @@ def test_layers_of_one_equation_share_their_programs_and_others_do_not():
     value = last_output(layers.LSTM(UNITS, activation=first, name="one"))
     count = len(traced)
     assert last_output(layers.LSTM(UNITS, activation=first, kernel_initializer="zeros", name="two")) == value
-    assert len(traced) - count < count  # only the run outside of the tf.function
+    outside = len(traced) - count  # only the run outside of the tf.function
+    assert outside < count
+    last_output(layers.LSTM(UNITS, activation=first), features=FEATURES + 1)  # the loop does not read its kernel
+    assert len(traced) == count + 2 * outside
     assert last_output(layers.LSTM(UNITS, activation=second)) != value
     assert last_output(layers.LSTM(UNITS, activation=first, use_bias=False)) != value

@@ -1,5 +1,6 @@
 """The project's lists agree, its wheel is whole, its package is light, and ruff is content."""
 
+import itertools
 import json
 import re
 import statistics
@@ -190,19 +191,26 @@ def test_readme_tells_the_error_rates_as_they_were_measured():
 def test_readme_shows_the_recurrent_layers_as_they_were_measured():
     rows = measured("recurrent_tensorflow")["rows"]
     layers = list(dict.fromkeys(row["layer"] for row in rows))
-    for shape in dict.fromkeys(tuple(row["shape"]) for row in rows):
+    for shape, table in itertools.product(dict.fromkeys(tuple(row["shape"]) for row in rows), (layers[:3], layers[3:])):
         cells = [" × ".join(map(str, shape))]
-        for layer in layers:
-            for work in ("training", "inference"):
-                found = [row for row in rows if (*row["shape"], row["layer"], row["work"]) == (*shape, layer, work)]
-                cells.append(" / ".join(f"{row['ratio']:.1f}" for row in sorted(found, key=lambda row: row["mask"])))
+        for layer, work in itertools.product(table, ("training", "inference")):
+            found = [row for row in rows if (*row["shape"], row["layer"], row["work"]) == (*shape, layer, work)]
+            cells.append(" / ".join(f"{row['ratio']:.1f}" for row in sorted(found, key=lambda row: row["mask"])))
         assert f"| {' | '.join(cells)} |" in README
-    for layer in layers:
-        for work in ("training", "inference"):
-            ratios = [row["ratio"] for row in rows if (row["layer"], row["work"]) == (layer, work)]
-            assert f"{layer} {work} {statistics.geometric_mean(ratios):.1f}" in README.replace("\n", " ")
     megabytes = measured("recurrent_tensorflow")["peak_megabytes"]
     assert f"adds {megabytes['rnnkit']:.0f} MB" in README and f"with Keras {megabytes['keras']:.0f} MB" in README
+
+
+@pytest.mark.parametrize("backend", ["TensorFlow", "JAX", "PyTorch"])
+def test_readme_sums_up_the_recurrent_layers_as_they_were_measured(backend):
+    rows = measured(f"recurrent_{backend.lower().removeprefix('py')}")["rows"]
+    for layer, contender in dict.fromkeys((row["layer"], row["contender"]) for row in rows):
+        cells = [f"{backend}: {layer}", "Keras" if contender == "keras" else contender]
+        of_layer = [row for row in rows if (row["layer"], row["contender"]) == (layer, contender)]
+        for work in ("training", "inference"):
+            ratios = [row["ratio"] for row in of_layer if row["work"] == work]
+            cells.append(f"{statistics.geometric_mean(ratios):.1f} ({min(ratios):.2f} to {max(ratios):.1f})")
+        assert f"| {' | '.join(cells)} |" in README
 
 
 def test_readme_shows_the_crf_as_it_was_measured():
