@@ -238,7 +238,7 @@ def of_torch(name, shape, x, mask):
         begin = time.perf_counter()
         outputs = runs[contender]()
         counts = 1 if mask is None else mask[..., None]
-        value = torch.mean(counts * outputs**2)
+        value = torch.sum(counts * outputs**2)
         gradients = torch.autograd.grad(value, parameters[contender])
         seconds = time.perf_counter() - begin
         gradients = [] if contender == "torch.nn" else [gradient.numpy() for gradient in gradients]
