@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from rnnkit import layers
+from rnnkit.layers.states import plain
 
 BATCH, TIME, FEATURES, UNITS = 8, 6, 3, 4
 MASKS = {
@@ -68,6 +69,26 @@ LAYERS = {
     "stack of cells": lambda **kwargs: layers.Recurrent(stacked(), **kwargs),
     "own cell": lambda **kwargs: layers.Recurrent(OwnCell(UNITS), **kwargs),
 }
+
+
+def run_and_inputs(layer, mask):
+    """`run(sequences, *states)` of a layer with weights that hide nothing, for one of `MASKS`, and inputs for it."""
+    rng = np.random.default_rng(0)
+    x = ops.convert_to_tensor(rng.normal(size=(BATCH, TIME, FEATURES)), layer.compute_dtype)
+    layer.build(x.shape)
+    for weight in layer.trainable_weights:  # zeros would hide what is multiplied with them
+        weight.assign_add(0.1 * rng.normal(size=weight.shape))
+    sizes = keras.tree.flatten(layer.cell.state_size)
+    states = [ops.convert_to_tensor(rng.normal(size=(BATCH, size)), layer.compute_dtype) for size in sizes]
+    mask = None if MASKS[mask] is None else np.array(MASKS[mask], bool)
+
+    def run(x, *states):
+        size = layer.cell.state_size
+        if keras.tree.is_nested(size):
+            states = keras.tree.pack_sequence_as(plain(size), states)
+        return layer(x, initial_state=states, mask=mask, training=True)
+
+    return run, [x, *states]
 
 
 def fit_a_model(training, **arguments):

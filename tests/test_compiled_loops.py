@@ -12,7 +12,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model
+from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model, run_and_inputs
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -125,22 +125,7 @@ def test_a_base_that_is_equal_for_all_rows_is_refused():
 
 
 def check_equal(layer, mask):
-    rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(size=(BATCH, TIME, FEATURES)), layer.compute_dtype)
-    layer.build(x.shape)
-    for weight in layer.trainable_weights:  # zeros would hide what is multiplied with them
-        weight.assign_add(0.1 * rng.normal(size=weight.shape))
-    sizes = keras.tree.flatten(layer.cell.state_size)
-    states = [tf.constant(rng.normal(size=(BATCH, size)), layer.compute_dtype) for size in sizes]
-    mask = None if MASKS[mask] is None else np.array(MASKS[mask], bool)
-
-    def run(x, *states):
-        size = layer.cell.state_size
-        if keras.tree.is_nested(size):
-            states = keras.tree.pack_sequence_as(layers.states.plain(size), states)
-        return layer(x, initial_state=states, mask=mask, training=True)
-
-    compare(layer, run, [x, *states])
+    compare(layer, *run_and_inputs(layer, mask))
 
 
 def compare(layer, run, inputs):

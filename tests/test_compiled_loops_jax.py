@@ -7,7 +7,6 @@ from keras import ops
 
 from rnnkit import backend, layers
 from rnnkit.backend.plain_recurrence import plain_recurrence
-from rnnkit.layers.states import plain
 
 if keras.backend.backend() != "jax":
     pytest.skip("of JAX alone", allow_module_level=True)
@@ -15,7 +14,7 @@ if keras.backend.backend() != "jax":
 import jax
 import jax.numpy as jnp
 
-from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model
+from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model, run_and_inputs
 
 OURS = "two loops that XLA compiles, forward and backward"
 
@@ -179,22 +178,7 @@ def test_a_step_that_changes_a_variable(monkeypatch):
 
 
 def check_equal(layer, mask, monkeypatch, way=OURS):
-    rng = np.random.default_rng(0)
-    x = jnp.array(rng.normal(size=(BATCH, TIME, FEATURES)), layer.compute_dtype)
-    layer.build(x.shape)
-    for weight in layer.trainable_weights:  # zeros would hide what is multiplied with them
-        weight.assign_add(0.1 * rng.normal(size=weight.shape))
-    sizes = keras.tree.flatten(layer.cell.state_size)
-    states = [jnp.array(rng.normal(size=(BATCH, size)), layer.compute_dtype) for size in sizes]
-    mask = None if MASKS[mask] is None else np.array(MASKS[mask], bool)
-
-    def run(x, *states):
-        size = layer.cell.state_size
-        if keras.tree.is_nested(size):
-            states = keras.tree.pack_sequence_as(plain(size), states)
-        return layer(x, initial_state=states, mask=mask, training=True)
-
-    compare(layer, run, [x, *states], monkeypatch, way)
+    compare(layer, *run_and_inputs(layer, mask), monkeypatch, way)
 
 
 def compare(layer, run, inputs, monkeypatch, way=OURS):
