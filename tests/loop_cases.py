@@ -71,7 +71,7 @@ LAYERS = {
 }
 
 
-def run_and_inputs(layer, mask):
+def run_and_inputs(layer, mask, training=True):
     """`run(sequences, *states)` of a layer with weights that hide nothing, for one of `MASKS`, and inputs for it."""
     rng = np.random.default_rng(0)
     x = ops.convert_to_tensor(rng.normal(size=(BATCH, TIME, FEATURES)), layer.compute_dtype)
@@ -86,7 +86,7 @@ def run_and_inputs(layer, mask):
         size = layer.cell.state_size
         if keras.tree.is_nested(size):
             states = keras.tree.pack_sequence_as(plain(size), states)
-        return layer(x, initial_state=states, mask=mask, training=True)
+        return layer(x, initial_state=states, mask=mask, training=training)
 
     return run, [x, *states]
 

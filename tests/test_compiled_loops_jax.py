@@ -14,6 +14,7 @@ if keras.backend.backend() != "jax":
 import jax
 import jax.numpy as jnp
 
+from rnnkit.backend import bptt_jax
 from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model, run_and_inputs
 
 OURS = "two loops that XLA compiles, forward and backward"
@@ -113,6 +114,25 @@ def test_a_model_that_is_fitted(training, monkeypatch):
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-5)
 
 
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize(
+    "name, bytes_of_a_block, steps",
+    [("LSTM", 1600, 3), ("LSTM", 0, 1), ("Elman", 1600, TIME), ("GRU", 1600, 1), ("LayerNormLSTM", 1600, 1)],
+)
+def test_inference_projects_some_steps_at_a_time(name, bytes_of_a_block, steps, mask, monkeypatch):
+    monkeypatch.setattr(bptt_jax, "BYTES_OF_A_BLOCK", bytes_of_a_block)
+    layer = LAYERS[name](return_sequences=True, return_state=True)
+    run, inputs = run_and_inputs(layer, mask, training=False)
+    compare(layer, run, inputs, monkeypatch)
+
+    project, projected = layer.cell.project, []
+    monkeypatch.setattr(layer.cell, "project", lambda x, training: projected.append(len(x)) or project(x, training))
+    results = jax.jit(run)(*inputs)
+    assert projected == [TIME, steps]  # the first for the shapes alone
+    use_the_plain_loop(monkeypatch)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), results, jax.jit(run)(*inputs))
+
+
 class Summing(layers.RecurrentCell):
     """s_t = s_{t-1} W + x_t + constant() for W = 1, and counts its steps."""
 
@@ -175,6 +195,33 @@ def test_a_step_that_changes_a_variable(monkeypatch):
     result = jax.jit(run)([weight.value for weight in layer.weights], x)
     np.testing.assert_allclose(result, np.full((2, FEATURES), TIME))
     assert "changes a variable" in layer.explain()
+
+
+def test_random_numbers_in_inference_are_drawn_for_all_steps_at_once(monkeypatch):
+    class Noisy(OwnCell):
+        def build(self, input_shape):
+            super().build(input_shape)
+            self.generator = keras.random.SeedGenerator(1)
+
+        def project(self, inputs, training=False):
+            noise = keras.random.normal(ops.shape(inputs), seed=self.generator)
+            return super().project(inputs + noise, training)
+
+    layer = layers.Recurrent(Noisy(UNITS), return_sequences=True)
+    run, inputs = run_and_inputs(layer, "any", training=False)
+    weights = [variable.value for variable in layer.variables]
+
+    def results():
+        def stateless(weights, *inputs):
+            with keras.StatelessScope(state_mapping=list(zip(layer.variables, weights, strict=True))):
+                return run(*inputs)
+
+        return jax.jit(stateless)(weights, *inputs)
+
+    ours = results()
+    assert "changes a variable" in layer.explain()
+    use_the_plain_loop(monkeypatch)
+    np.testing.assert_allclose(ours, results(), rtol=1e-6, atol=1e-6)
 
 
 def check_equal(layer, mask, monkeypatch, way=OURS):

@@ -3,7 +3,12 @@
 Left to itself, JAX takes the gradient of a weight apart into one product a step, and keeps whatever the derivative of a
 step needs. Here the forward loop keeps the states and the recurrent products, and the backward loop differentiates one
 step at a time from them. What no other step waits for, the gradient of the kernels, is one product after the loop.
+
+What nothing asks gradients of keeps nothing: there, the inputs are projected for as many steps at a time as fit into a
+cache. For all steps at once, they would be new memory in every call, whose pages cost more than the product itself.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +18,18 @@ from keras import StatelessScope
 from rnnkit.backend.plain_recurrence import NeedsPlainLoop
 from rnnkit.backend.products import computed_by, plain_product
 
+BYTES_OF_A_BLOCK = 2**21  # by measurement
 
-def bptt_scan(step, carry, sequences, constants, variables):
+
+def bptt_scan(project, step, carry, sequences, constants, variables):
     """`scan` with a backward pass of its own, which can be differentiated again, but not forward (`jax.jvp`).
 
     Args:
+        project: function of any number of steps of `sequences`, which returns as many of what `step` takes.
         step: `carry, output = step(carry, x_t, constants)`.
         carry, constants: lists of tensors.
         sequences: nested structure of tensors `(time, batch, ...)`.
-        variables: list of the Keras variables that the step reads.
+        variables: list of the Keras variables that `project` and the step read.
 
     Returns:
         The outputs of all steps, stacked, and the last carry.
@@ -31,7 +39,7 @@ def bptt_scan(step, carry, sequences, constants, variables):
     """
     sequences, structure = jax.tree.flatten(sequences)
     arguments = list(carry), sequences, [*constants, *(variable.value for variable in variables)]
-    loop = _Loop(step, structure, variables, arguments)
+    loop = _Loop(project, step, structure, variables, arguments)
     run = jax.custom_vjp(loop.forward)
     run.defvjp(loop.forward_and_keep, loop.backward)
     return run(*arguments)
@@ -40,8 +48,9 @@ def bptt_scan(step, carry, sequences, constants, variables):
 class _Loop:
     """The three passes, of the first carry, the sequences, and what every step reads: constants and weights."""
 
-    def __init__(self, step, structure, variables, arguments):
-        self.step, self.structure, self.variables = step, structure, variables
+    def __init__(self, project, step, structure, variables, arguments):
+        self.step, self.variables = step, variables
+        self.project = lambda sequences: project(jax.tree.unflatten(structure, sequences))
         first, sequences, read = arguments
         bases = []
 
@@ -54,9 +63,14 @@ class _Loop:
             with computed_by(compute):
                 return self._step(carry, inputs, read)
 
-        inputs = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in sequences]
+        def project_all(sequences, read):
+            projected, self.structure = jax.tree.flatten(self._with_weights(read, lambda _: self.project(sequences)))
+            return projected
+
+        projection, projected = jax.make_jaxpr(project_all, return_shape=True)(sequences, read)
+        inputs = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in projected]
         traced = jax.make_jaxpr(without_bases)(first, inputs, read)
-        if any(isinstance(x, jax.core.Tracer) for x in traced.consts):
+        if any(isinstance(x, jax.core.Tracer) for x in [*projection.consts, *traced.consts]):
             raise NeedsPlainLoop("its cell reads a tensor that is neither state, input nor weight")
         if not bases:
             raise NeedsPlainLoop("its cell has no recurrent_product")
@@ -68,9 +82,36 @@ class _Loop:
             for n, found in enumerate(bases)
             if found and bases.count(found) == 1 and id(inputs[found[0]]) not in reads
         }
+        self.steps_of_a_block = len(projected[0])
+        if projection.jaxpr.eqns:
+            self.steps_of_a_block = self._fitting_steps(projected)
 
     def forward(self, first, sequences, read):
-        """The outputs of all steps and the last carry.
+        """The outputs of all steps and the last carry."""
+
+        def block(carry, sequences):
+            outputs, last = self._forward(carry, self._projected(sequences, read), read)
+            return last, outputs
+
+        blocks = [x.reshape(-1, self.steps_of_a_block, *x.shape[1:]) for x in sequences]
+        last, outputs = lax.scan(block, first, blocks)
+        return outputs.reshape(-1, *outputs.shape[2:]), last
+
+    def _fitting_steps(self, projected):
+        """How many steps are projected at once, a divisor of their number.
+
+        One, where more is read of the projected inputs than the base of a product: XLA then works on what it has just
+        computed, instead of reading a part of one step of a sequence, as `_forward` says.
+        """
+        time = len(projected[0])
+        if any(_is_floating(x) for x in self._bases_and_rest(projected)[1]):
+            return 1
+        bytes_of_a_step = sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in projected)
+        fitting = (steps for steps in range(1, time + 1) if time % steps == 0)
+        return max((steps for steps in fitting if steps * bytes_of_a_step <= BYTES_OF_A_BLOCK), default=1)
+
+    def _forward(self, first, sequences, read):
+        """`forward` of projected inputs.
 
         What is not a base is read one step ahead. So it is a tensor of its own to XLA, which would not vectorize what
         is done to a part of one step of a sequence, as to the sums of one gate: a GRU took twice as long.
@@ -90,6 +131,12 @@ class _Loop:
 
         A product is written over its base where that is a sequence: what takes less memory takes less time.
         """
+
+        def project(floating):
+            projected = self._projected(*_filled(floating, (sequences, read)))
+            return _floating(projected), projected
+
+        _, through_projection, sequences = jax.vjp(project, _floating((sequences, read)), has_aux=True)
         at_0 = _at(0, sequences)
         times, kernels = _times(sequences), self._kernels(first, at_0, read)
         over, rest = self._bases_and_rest(sequences)
@@ -119,14 +166,14 @@ class _Loop:
         before, multiplied, products = jax.tree.map(lambda number: distinct[number], order)
         for n, x in zip(self.base_of.values(), over, strict=True):
             products[n] = x
-        return (outputs, last), (first, sequences, read, before, multiplied, products)
+        return (outputs, last), (through_projection, first, sequences, read, before, multiplied, products)
 
     def backward(self, kept, d_results):
         """The gradients of the arguments, None for those that are not floating point.
 
         The gradient of what a step reads is written over it.
         """
-        first, sequences, read, before, multiplied, products = kept
+        through_projection, first, sequences, read, before, multiplied, products = kept
         d_outputs, d_last = _floating(d_results)
         at_0 = self._with_bases(_at(0, sequences), [products[n][0] for n in self.base_of.values()])
         kernels, through_kernels = jax.vjp(lambda x: self._kernels(first, at_0, _filled(x, read)), _floating(read))
@@ -171,7 +218,9 @@ class _Loop:
             for x, d, (kernel, bias) in zip(multiplied, d_products, kernels, strict=True)
         ]
         (d_weights,) = through_kernels(d_kernels)
-        return d_first, d_sequences, jax.tree.map(lambda total, d: (total + d).astype(d.dtype), d_read, d_weights)
+        ((d_sequences, d_projecting),) = through_projection(d_sequences)
+        sums = jax.tree.map(lambda d, *others: sum(others, d).astype(others[0].dtype), d_read, d_weights, d_projecting)
+        return d_first, d_sequences, sums
 
     def _kernels(self, first, inputs, read):
         """Kernel and bias of each product."""
@@ -194,17 +243,25 @@ class _Loop:
         found = dict(zip(self.base_of, bases, strict=True))
         return [found.get(k, x) for k, x in enumerate(inputs)]
 
+    def _projected(self, sequences, read):
+        return jax.tree.leaves(self._with_weights(read, lambda _: self.project(sequences)))
+
     def _step(self, carry, inputs, read):
+        inputs = jax.tree.unflatten(self.structure, inputs)
+        carry, output = self._with_weights(read, lambda constants: self.step(carry, inputs, constants))
+        return list(carry), output
+
+    def _with_weights(self, read, function):
         constants, weights = read[: len(read) - len(self.variables)], read[len(read) - len(self.variables) :]
         mapping = list(zip(self.variables, weights, strict=True))
         with StatelessScope(state_mapping=mapping, initialize_variables=False) as scope:
             if scope.original_scope is not None:  # of variables that are not the cell's
                 scope.state_mapping = {**scope.original_scope.state_mapping, **scope.state_mapping}
             before = dict(scope.state_mapping)
-            carry, output = self.step(carry, jax.tree.unflatten(self.structure, inputs), constants)
+            result = function(constants)
             if any(before.get(key) is not value for key, value in scope.state_mapping.items()):
-                raise NeedsPlainLoop("its cell changes a variable in its step")
-        return list(carry), output
+                raise NeedsPlainLoop("its cell changes a variable in its projection or its step")
+        return result
 
 
 @jax.custom_vjp

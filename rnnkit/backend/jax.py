@@ -4,7 +4,7 @@ import jax
 import keras
 
 from rnnkit.backend.bptt_jax import bptt_scan
-from rnnkit.backend.plain_recurrence import NeedsPlainLoop, in_one_piece, plain_recurrence
+from rnnkit.backend.plain_recurrence import NeedsPlainLoop, in_one_piece
 
 
 def scan(step, carry, sequences, output):
@@ -16,17 +16,19 @@ def scan(step, carry, sequences, output):
     return outputs, carry
 
 
-def recurrence(step, carry, sequences, output, constants, variables, training, key):
+def recurrence(project, step, carry, sequences, output, constants, variables, training, key):
     """`scan` for a recurrent layer, in the fastest way that fits: see `rnnkit.backend.tensorflow`."""
+    if training:  # random numbers are drawn once, not in a loop
+        sequences, project = project(sequences), lambda projected: projected
     reason = _against_a_backward_loop(carry, sequences, constants, variables)
     if reason is None:
         try:
-            outputs, last = bptt_scan(step, carry, sequences, constants, variables)
+            outputs, last = bptt_scan(project, step, carry, sequences, constants, variables)
             return outputs, last, "two loops that XLA compiles, forward and backward"
         except NeedsPlainLoop as error:
             reason = str(error)
-    plain = plain_recurrence(scan, f"a loop that XLA compiles, differentiated by JAX: {reason}")
-    return plain(step, carry, sequences, output, constants, variables, training, key)
+    outputs, last = scan(lambda carry, x: step(carry, x, constants), carry, project(sequences), output)
+    return outputs, last, f"a loop that XLA compiles, differentiated by JAX: {reason}"
 
 
 in_halves = in_one_piece

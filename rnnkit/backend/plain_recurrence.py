@@ -8,8 +8,8 @@ class NeedsPlainLoop(Exception):
 def plain_recurrence(scan, way):
     """The function `recurrence`, as `rnnkit.backend.tensorflow` documents it, that runs `scan` and calls it `way`."""
 
-    def recurrence(step, carry, sequences, output, constants, variables, training, key):
-        outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
+    def recurrence(project, step, carry, sequences, output, constants, variables, training, key):
+        outputs, carry = scan(lambda carry, x: step(carry, x, constants), carry, project(sequences), output)
         return outputs, carry, way
 
     return recurrence

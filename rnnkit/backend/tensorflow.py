@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnkit.backend.bptt_tensorflow import compiled_scan
-from rnnkit.backend.plain_recurrence import NeedsPlainLoop, plain_recurrence
+from rnnkit.backend.plain_recurrence import NeedsPlainLoop
 
 
 def scan(step, carry, sequences, output):
@@ -30,21 +30,23 @@ def scan(step, carry, sequences, output):
     return tree.map_structure(lambda array: array.stack(), outputs), carry
 
 
-def recurrence(step, carry, sequences, output, constants, variables, training, key):
+def recurrence(project, step, carry, sequences, output, constants, variables, training, key):
     """`scan` for a recurrent layer, in the fastest way that fits.
 
     Args:
+        project: function of any number of steps of `sequences`, which returns as many of what `step` takes.
         step: `carry, output = step(carry, x_t, constants)`.
         carry, constants: lists of tensors.
         sequences: nested structure of tensors `(time, batch, ...)`.
         output: a tensor like one step's output.
-        variables: list of the Keras variables that the step reads.
+        variables: list of the Keras variables that `project` and the step read.
         training: whether this is a training run.
         key: see `compiled_scan`.
 
     Returns:
         The outputs of all steps, stacked; the last carry; and in words which way it was, and why.
     """
+    sequences = project(sequences)
     reason = _against_compiling(tree.flatten(sequences)[0].shape[0], carry)
     if reason is None:
         try:
@@ -52,8 +54,8 @@ def recurrence(step, carry, sequences, output, constants, variables, training, k
             return outputs, last, "two loops that XLA compiles, forward and backward"
         except NeedsPlainLoop as error:
             reason = str(error)
-    plain = plain_recurrence(scan, f"a loop of TensorFlow's operations: {reason}")
-    return plain(step, carry, sequences, output, constants, variables, training, key)
+    outputs, last = scan(lambda carry, x: step(carry, x, constants), carry, sequences, output)
+    return outputs, last, f"a loop of TensorFlow's operations: {reason}"
 
 
 def in_halves(function, sequences, states, mask, may_be_halved):

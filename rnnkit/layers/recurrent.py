@@ -19,7 +19,7 @@ from rnnkit.layers.states import StateVariables, reset_rows
 class Recurrent(keras.layers.RNN):
     """Runs a cell over the time steps of a sequence.
 
-    The input is projected for all steps in one matrix product; only `cell.step` runs in the loop. Everything else is
+    The input is projected for many steps in one matrix product; only `cell.step` runs in the loop. Everything else is
     that of `keras.layers.RNN`: initial states, `stateful`, `return_state`, `go_backwards`, `unroll`, and use inside
     `keras.layers.Bidirectional`. A Keras cell that is not a `RecurrentCell`, or a list of cells, runs as well: its
     whole `call` stands in the loop.
@@ -213,15 +213,20 @@ class Recurrent(keras.layers.RNN):
 
     def _run(self, step, training, sequences, initial_state, mask):
         """Projects, runs the step over time, and reads out: the last output, all outputs, the last states."""
-        projected = project_inputs(self.cell, ops.swapaxes(sequences, 0, 1), training)
         _, size, outputs_of = loop_of(self.cell)
         zeros = ops.zeros((ops.shape(sequences)[0], size), dtype=self.compute_dtype)
         all_states = tree.flatten(initial_state)
         states, constants = prepare(self.cell, all_states)
-        carry, inputs = states, projected
+        carry, inputs = states, ops.swapaxes(sequences, 0, 1)
         if mask is not None:
             mask = ops.swapaxes(mask, 0, 1)[..., None]
-            carry, inputs = [zeros, *states], (projected, mask)
+            carry, inputs = [zeros, *states], (inputs, mask)
+
+        def project(inputs):
+            if mask is None:
+                return project_inputs(self.cell, inputs, training)
+            sequences, counts = inputs
+            return project_inputs(self.cell, sequences, training), counts
 
         def key():
             equation = self._equation()
@@ -229,7 +234,7 @@ class Recurrent(keras.layers.RNN):
 
         recurrence = unrolled_recurrence if self.unroll else backend.recurrence
         variables = getattr(self.cell, "variables", [])
-        outputs, carry, self._way = recurrence(step, carry, inputs, zeros, constants, variables, training, key)
+        outputs, carry, self._way = recurrence(project, step, carry, inputs, zeros, constants, variables, training, key)
         states = carry if mask is None else carry[1:]
         if outputs_of is not None:
             outputs = outputs_of(ops.swapaxes(outputs, 0, 1), constants)
