@@ -68,6 +68,7 @@ def test_with_a_memory(feeding, monkeypatch):
 
 
 def test_random_shapes(monkeypatch):
+    monkeypatch.setattr(bptt_jax, "BYTES_OF_A_BLOCK", 256)
     rng = np.random.default_rng(1)
     for _ in range(8):
         batch, time, features, units = rng.integers(1, 9, 4)
@@ -116,21 +117,52 @@ def test_a_model_that_is_fitted(training, monkeypatch):
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize(
-    "name, bytes_of_a_block, steps",
-    [("LSTM", 1600, 3), ("LSTM", 0, 1), ("Elman", 1600, TIME), ("GRU", 1600, 1), ("LayerNormLSTM", 1600, 1)],
+    "name, arguments, bytes_of_a_block, steps",
+    [
+        ("LSTM", {}, 1600, 3),
+        ("LSTM", {}, 0, 1),
+        ("LSTM", {"dtype": "mixed_float16", "go_backwards": True}, 800, 3),
+        ("Elman", {}, 1600, TIME),
+        ("GRU", {}, 1600, 1),
+        ("GRU", {}, 3200, TIME),
+        ("LayerNormLSTM", {}, 1600, 1),
+        ("own cell", {}, 0, 1),
+    ],
 )
-def test_inference_projects_some_steps_at_a_time(name, bytes_of_a_block, steps, mask, monkeypatch):
+def test_inference_projects_some_steps_at_a_time(name, arguments, bytes_of_a_block, steps, mask, monkeypatch):
     monkeypatch.setattr(bptt_jax, "BYTES_OF_A_BLOCK", bytes_of_a_block)
-    layer = LAYERS[name](return_sequences=True, return_state=True)
+    layer = LAYERS[name](return_sequences=True, return_state=True, **arguments)
     run, inputs = run_and_inputs(layer, mask, training=False)
     compare(layer, run, inputs, monkeypatch)
 
     project, projected = layer.cell.project, []
     monkeypatch.setattr(layer.cell, "project", lambda x, training: projected.append(len(x)) or project(x, training))
-    results = jax.jit(run)(*inputs)
-    assert projected == [TIME, steps]  # the first for the shapes alone
-    use_the_plain_loop(monkeypatch)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), results, jax.jit(run)(*inputs))
+    jax.jit(run)(*inputs)
+    assert projected == [TIME, TIME, steps]  # the first two are traced, and do not run
+
+
+def test_an_empty_batch():
+    layer = layers.LSTM(UNITS)
+    layer.build((None, TIME, FEATURES))
+    assert jax.jit(layer)(jnp.zeros((0, TIME, FEATURES))).shape == (0, UNITS)
+
+
+def test_a_batch_whose_size_is_not_known():
+    layer = layers.LSTM(UNITS)
+    layer.build((None, TIME, FEATURES))
+    (rows,) = jax.export.symbolic_shape("rows")
+    exported = jax.export.export(jax.jit(layer))(jax.ShapeDtypeStruct((rows, TIME, FEATURES), "float32"))
+    x = np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)).astype("float32")
+    np.testing.assert_allclose(exported.call(x), layer(x), rtol=1e-5, atol=1e-6)
+
+
+def test_half_precision_outside_of_autocast():
+    layer = layers.LSTM(UNITS, dtype="mixed_float16")
+    run, (x, *states) = run_and_inputs(layer, "none")
+    inside, outside = [
+        jax.grad(lambda x, f=f: jnp.sum(f(x, *states).astype(float)))(x) for f in (run, jax.jit(run))
+    ]  # JAX traces the second one when Keras has left the layer
+    np.testing.assert_allclose(inside, outside, rtol=2e-2, atol=2e-2)
 
 
 class Summing(layers.RecurrentCell):
@@ -197,31 +229,43 @@ def test_a_step_that_changes_a_variable(monkeypatch):
     assert "changes a variable" in layer.explain()
 
 
-def test_random_numbers_in_inference_are_drawn_for_all_steps_at_once(monkeypatch):
-    class Noisy(OwnCell):
-        def build(self, input_shape):
-            super().build(input_shape)
-            self.generator = keras.random.SeedGenerator(1)
+class Impure(OwnCell):
+    """Does in its projection what can be done only once: draws, adds a loss, reads a tensor from outside."""
 
-        def project(self, inputs, training=False):
-            noise = keras.random.normal(ops.shape(inputs), seed=self.generator)
-            return super().project(inputs + noise, training)
+    outside = 0.0
 
-    layer = layers.Recurrent(Noisy(UNITS), return_sequences=True)
-    run, inputs = run_and_inputs(layer, "any", training=False)
-    weights = [variable.value for variable in layer.variables]
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.generator = keras.random.SeedGenerator(1)
+
+    def project(self, inputs, training=False):
+        noise = keras.random.normal(ops.shape(inputs), seed=self.generator)
+        self.add_loss(ops.sum(noise))
+        return super().project(inputs + noise + self.outside, training)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_projection_that_does_more_than_to_project(training, monkeypatch):
+    monkeypatch.setattr(bptt_jax, "BYTES_OF_A_BLOCK", 0)
+    layer = layers.Recurrent(Impure(UNITS), return_sequences=True)
+    x = jnp.array(np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)), "float32")
+    layer.build(x.shape)
+    trainable, others = [
+        [v.value for v in found] for found in (layer.trainable_variables, layer.non_trainable_variables)
+    ]
+
+    def value(trainable, x, outside):
+        layer.cell.outside = outside
+        outputs, _, losses = layer.stateless_call(trainable, others, x, training=training, return_losses=True)
+        return jnp.sum(jnp.cos(outputs)) + sum(losses), (outputs, losses)
 
     def results():
-        def stateless(weights, *inputs):
-            with keras.StatelessScope(state_mapping=list(zip(layer.variables, weights, strict=True))):
-                return run(*inputs)
-
-        return jax.jit(stateless)(weights, *inputs)
+        return jax.jit(jax.value_and_grad(value, argnums=(0, 1, 2), has_aux=True))(trainable, x, 0.5)
 
     ours = results()
-    assert "changes a variable" in layer.explain()
+    assert OURS in layer.explain() and len(ours[0][1][1]) == 1
     use_the_plain_loop(monkeypatch)
-    np.testing.assert_allclose(ours, results(), rtol=1e-6, atol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), ours, results())
 
 
 def check_equal(layer, mask, monkeypatch, way=OURS):
@@ -241,7 +285,8 @@ def compare(layer, run, inputs, monkeypatch, way=OURS):
     def found():
         weights = [variable.value for variable in layer.trainable_variables]
         (_, results), gradients = jax.jit(jax.value_and_grad(value, argnums=(0, 1), has_aux=True))(weights, inputs)
-        return results, gradients
+        without_gradients = jax.jit(value)(weights, inputs)
+        return results, gradients, without_gradients
 
     ours = found()
     assert way in layer.explain()

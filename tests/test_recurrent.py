@@ -4,7 +4,7 @@ import pytest
 from keras import ops, tree
 
 from rnnkit import backend
-from rnnkit.layers import Elman, ElmanCell, Recurrent, RecurrentCell
+from rnnkit.layers import LSTM, Elman, ElmanCell, Recurrent, RecurrentCell
 from tests import layer_checks
 from tests.layer_checks import to_numpy
 
@@ -52,6 +52,25 @@ def test_project_is_called_once_for_all_steps():
     Recurrent(Counting(3))(X)
     assert Counting.shapes[-1] == (5, 2, 3)
     assert all(len(shape) == 3 for shape in Counting.shapes)
+
+
+@pytest.mark.parametrize("time", [5, None])
+def test_inside_of_a_layer_that_does_not_tell_its_shapes(time):
+    class Around(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inside = LSTM(4)
+
+        def build(self, shape):
+            self.inside.build(shape)
+
+        def call(self, x):
+            return self.inside(x)
+
+    inputs = keras.Input((time, 3))
+    outputs = Around()(inputs)
+    assert outputs.shape == (None, 4)
+    assert keras.Model(inputs, outputs).predict(X, verbose=0).shape == (2, 4)
 
 
 def test_arguments_may_come_by_position():

@@ -4,8 +4,8 @@ Left to itself, JAX takes the gradient of a weight apart into one product a step
 step needs. Here the forward loop keeps the states and the recurrent products, and the backward loop differentiates one
 step at a time from them. What no other step waits for, the gradient of the kernels, is one product after the loop.
 
-What nothing asks gradients of keeps nothing: there, the inputs are projected for as many steps at a time as fit into a
-cache. For all steps at once, they would be new memory in every call, whose pages cost more than the product itself.
+Where nothing asks for gradients, nothing is kept. There, long inputs are projected some steps at a time: for all steps
+at once, they would be new memory in every call, whose pages cost more than the product itself.
 """
 
 import math
@@ -25,7 +25,8 @@ def bptt_scan(project, step, carry, sequences, constants, variables):
     """`scan` with a backward pass of its own, which can be differentiated again, but not forward (`jax.jvp`).
 
     Args:
-        project: function of any number of steps of `sequences`, which returns as many of what `step` takes.
+        project: function of any number of steps of `sequences`, which returns as many of what `step` takes, and does
+            nothing else: see `is_pure`.
         step: `carry, output = step(carry, x_t, constants)`.
         carry, constants: lists of tensors.
         sequences: nested structure of tensors `(time, batch, ...)`.
@@ -43,6 +44,19 @@ def bptt_scan(project, step, carry, sequences, constants, variables):
     run = jax.custom_vjp(loop.forward)
     run.defvjp(loop.forward_and_keep, loop.backward)
     return run(*arguments)
+
+
+def is_pure(project, sequences, variables):
+    """Whether `project` computes from sequences and variables alone, changes no variable, and adds no loss."""
+    changes = None
+
+    def run(sequences, values):
+        nonlocal changes
+        projected, *changes = _with_values(variables, values, lambda: project(sequences))
+        return projected
+
+    traced = jax.make_jaxpr(run)(sequences, [variable.value for variable in variables])
+    return not any(changes) and not _has_tracers(traced.consts)
 
 
 class _Loop:
@@ -64,13 +78,15 @@ class _Loop:
                 return self._step(carry, inputs, read)
 
         def project_all(sequences, read):
-            projected, self.structure = jax.tree.flatten(self._with_weights(read, lambda _: self.project(sequences)))
+            _, weights = self._constants_and_weights(read)
+            projected, *_ = _with_values(variables, weights, lambda: self.project(sequences))
+            projected, self.structure = jax.tree.flatten(projected)
             return projected
 
-        projection, projected = jax.make_jaxpr(project_all, return_shape=True)(sequences, read)
+        projected = jax.eval_shape(project_all, sequences, read)
         inputs = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in projected]
         traced = jax.make_jaxpr(without_bases)(first, inputs, read)
-        if any(isinstance(x, jax.core.Tracer) for x in [*projection.consts, *traced.consts]):
+        if _has_tracers(traced.consts):
             raise NeedsPlainLoop("its cell reads a tensor that is neither state, input nor weight")
         if not bases:
             raise NeedsPlainLoop("its cell has no recurrent_product")
@@ -82,52 +98,60 @@ class _Loop:
             for n, found in enumerate(bases)
             if found and bases.count(found) == 1 and id(inputs[found[0]]) not in reads
         }
-        self.steps_of_a_block = len(projected[0])
-        if projection.jaxpr.eqns:
-            self.steps_of_a_block = self._fitting_steps(projected)
+        self.steps_of_a_block = self._steps_of_a_block(projected)
+
+    def _steps_of_a_block(self, projected):
+        """How many steps are projected at a time where nothing is kept: a divisor of their number.
+
+        If not all, and more is read of the projected inputs than the base of a product, one: XLA then works on what it
+        has just computed, instead of reading a part of one step of a sequence, as `_of_projected` says.
+        """
+        time = len(projected[0])
+        size = math.prod(projected[0].shape)
+        if not isinstance(size, int):  # the size of the batch is not known
+            return time
+        bytes_of_a_step = sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in projected)
+        if time * bytes_of_a_step <= BYTES_OF_A_BLOCK:
+            return time
+        if any(_is_floating(x) for x in self._bases_and_rest(projected)[1]):
+            return 1
+        divisors = (steps for steps in range(1, time) if time % steps == 0)
+        return max((steps for steps in divisors if steps * bytes_of_a_step <= BYTES_OF_A_BLOCK), default=1)
 
     def forward(self, first, sequences, read):
         """The outputs of all steps and the last carry."""
+        time, steps = len(sequences[0]), self.steps_of_a_block
+        if steps == time:
+            return self._of_projected(first, self._projected(sequences, read), read)
 
         def block(carry, sequences):
-            outputs, last = self._forward(carry, self._projected(sequences, read), read)
+            outputs, last = self._of_projected(carry, self._projected(sequences, read), read)
             return last, outputs
 
-        blocks = [x.reshape(-1, self.steps_of_a_block, *x.shape[1:]) for x in sequences]
+        blocks = [x.reshape(time // steps, steps, *x.shape[1:]) for x in sequences]
         last, outputs = lax.scan(block, first, blocks)
-        return outputs.reshape(-1, *outputs.shape[2:]), last
+        return outputs.reshape(time, *outputs.shape[2:]), last
 
-    def _fitting_steps(self, projected):
-        """How many steps are projected at once, a divisor of their number.
-
-        One, where more is read of the projected inputs than the base of a product: XLA then works on what it has just
-        computed, instead of reading a part of one step of a sequence, as `_forward` says.
-        """
-        time = len(projected[0])
-        if any(_is_floating(x) for x in self._bases_and_rest(projected)[1]):
-            return 1
-        bytes_of_a_step = sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in projected)
-        fitting = (steps for steps in range(1, time + 1) if time % steps == 0)
-        return max((steps for steps in fitting if steps * bytes_of_a_step <= BYTES_OF_A_BLOCK), default=1)
-
-    def _forward(self, first, sequences, read):
-        """`forward` of projected inputs.
+    def _of_projected(self, first, projected, read):
+        """`forward`, of projected inputs.
 
         What is not a base is read one step ahead. So it is a tensor of its own to XLA, which would not vectorize what
         is done to a part of one step of a sequence, as to the sums of one gate: a GRU took twice as long.
         """
-        bases, rest = self._bases_and_rest(sequences)
+        bases, rest = self._bases_and_rest(projected)
 
         def step(carry, now):
             (before, inputs), (t, bases) = carry, now
             after, output = self._step(before, self._with_bases(inputs, bases), read)
             return (after, _at(t + 1, rest)), output
 
-        (last, _), outputs = lax.scan(step, (first, _at(0, rest)), (_times(sequences), bases))
+        (last, _), outputs = lax.scan(step, (first, _at(0, rest)), (_times(projected), bases))
         return outputs, last
 
     def forward_and_keep(self, first, sequences, read):
-        """The same, and what `backward` needs: of all steps, the states before, the recurrent products, their factors.
+        """What `forward` returns, and what `backward` needs.
+
+        Of all steps, these are the states before, the recurrent products and their factors.
 
         A product is written over its base where that is a sequence: what takes less memory takes less time.
         """
@@ -136,10 +160,10 @@ class _Loop:
             projected = self._projected(*_filled(floating, (sequences, read)))
             return _floating(projected), projected
 
-        _, through_projection, sequences = jax.vjp(project, _floating((sequences, read)), has_aux=True)
-        at_0 = _at(0, sequences)
-        times, kernels = _times(sequences), self._kernels(first, at_0, read)
-        over, rest = self._bases_and_rest(sequences)
+        _, through_projection, projected = jax.vjp(project, _floating((sequences, read)), has_aux=True)
+        at_0 = _at(0, projected)
+        times, kernels = _times(projected), self._kernels(first, at_0, read)
+        over, rest = self._bases_and_rest(projected)
         order = None
 
         def step(carry, t):
@@ -166,19 +190,19 @@ class _Loop:
         before, multiplied, products = jax.tree.map(lambda number: distinct[number], order)
         for n, x in zip(self.base_of.values(), over, strict=True):
             products[n] = x
-        return (outputs, last), (through_projection, first, sequences, read, before, multiplied, products)
+        return (outputs, last), (through_projection, first, projected, read, before, multiplied, products)
 
     def backward(self, kept, d_results):
         """The gradients of the arguments, None for those that are not floating point.
 
         The gradient of what a step reads is written over it.
         """
-        through_projection, first, sequences, read, before, multiplied, products = kept
+        through_projection, first, projected, read, before, multiplied, products = kept
         d_outputs, d_last = _floating(d_results)
-        at_0 = self._with_bases(_at(0, sequences), [products[n][0] for n in self.base_of.values()])
+        at_0 = self._with_bases(_at(0, projected), [products[n][0] for n in self.base_of.values()])
         kernels, through_kernels = jax.vjp(lambda x: self._kernels(first, at_0, _filled(x, read)), _floating(read))
         transposed = [kernel.T for kernel, _ in kernels]
-        times, others = _times(products), [None if _is_floating(x) else x for x in sequences]
+        times, others = _times(products), [None if _is_floating(x) else x for x in projected]
 
         def step(carry, now):
             (d_after, d_read, over), (t, before, others, d_output) = carry, now
@@ -209,18 +233,18 @@ class _Loop:
 
         # Of the kernels' gradients, the loop leaves the factors.
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.promote_types(x.dtype, "float32")), _floating(read))
-        start = d_last, nothing, (_floating(sequences), products)
+        start = d_last, nothing, (_floating(projected), products)
         now = times, before, others, d_outputs
-        (d_first, d_read, (d_sequences, d_products)), _ = lax.scan(step, start, now, reverse=True)
-        d_sequences = self._with_bases(d_sequences, [d_products[n] for n in self.base_of.values()])
+        (d_first, d_read, (d_projected, d_products)), _ = lax.scan(step, start, now, reverse=True)
+        d_projected = self._with_bases(d_projected, [d_products[n] for n in self.base_of.values()])
         d_kernels = [
             ((_rows(x).T @ _rows(d)).astype(kernel.dtype), None if bias is None else _rows(d).sum(0).astype(bias.dtype))
             for x, d, (kernel, bias) in zip(multiplied, d_products, kernels, strict=True)
         ]
         (d_weights,) = through_kernels(d_kernels)
-        ((d_sequences, d_projecting),) = through_projection(d_sequences)
-        sums = jax.tree.map(lambda d, *others: sum(others, d).astype(others[0].dtype), d_read, d_weights, d_projecting)
-        return d_first, d_sequences, sums
+        ((d_sequences, d_projecting),) = through_projection(d_projected)
+        d_read = jax.tree.map(lambda d, *more: sum(more, d).astype(more[0].dtype), d_read, d_weights, d_projecting)
+        return d_first, d_sequences, d_read
 
     def _kernels(self, first, inputs, read):
         """Kernel and bias of each product."""
@@ -244,24 +268,33 @@ class _Loop:
         return [found.get(k, x) for k, x in enumerate(inputs)]
 
     def _projected(self, sequences, read):
-        return jax.tree.leaves(self._with_weights(read, lambda _: self.project(sequences)))
+        _, weights = self._constants_and_weights(read)
+        projected, *_ = _with_values(self.variables, weights, lambda: self.project(sequences))
+        return jax.tree.leaves(projected)
 
     def _step(self, carry, inputs, read):
+        constants, weights = self._constants_and_weights(read)
         inputs = jax.tree.unflatten(self.structure, inputs)
-        carry, output = self._with_weights(read, lambda constants: self.step(carry, inputs, constants))
+        (carry, output), changed, _ = _with_values(self.variables, weights, lambda: self.step(carry, inputs, constants))
+        if changed:
+            raise NeedsPlainLoop("its cell changes a variable in its step")
         return list(carry), output
 
-    def _with_weights(self, read, function):
-        constants, weights = read[: len(read) - len(self.variables)], read[len(read) - len(self.variables) :]
-        mapping = list(zip(self.variables, weights, strict=True))
-        with StatelessScope(state_mapping=mapping, initialize_variables=False) as scope:
-            if scope.original_scope is not None:  # of variables that are not the cell's
-                scope.state_mapping = {**scope.original_scope.state_mapping, **scope.state_mapping}
-            before = dict(scope.state_mapping)
-            result = function(constants)
-            if any(before.get(key) is not value for key, value in scope.state_mapping.items()):
-                raise NeedsPlainLoop("its cell changes a variable in its projection or its step")
-        return result
+    def _constants_and_weights(self, read):
+        return read[: len(read) - len(self.variables)], read[len(read) - len(self.variables) :]
+
+
+def _with_values(variables, values, function):
+    """The result of `function` where variables have these values, whether it changes some, and the losses it adds."""
+    with StatelessScope(collect_losses=True, initialize_variables=False) as scope:
+        if scope.original_scope is not None:  # of variables that are not the cell's
+            scope.state_mapping.update(scope.original_scope.state_mapping)
+        # The scope's constructor would cast them as Keras's autocast says, which is over when JAX traces a gradient.
+        scope.state_mapping.update({id(variable): value for variable, value in zip(variables, values, strict=True)})
+        before = dict(scope.state_mapping)
+        result = function()
+        changed = any(before.get(key) is not value for key, value in scope.state_mapping.items())
+    return result, changed, scope.losses
 
 
 @jax.custom_vjp
@@ -293,6 +326,10 @@ def _at(t, stacks):
 
 def _written(t, stacks, values):
     return jax.tree.map(lambda x, value: lax.dynamic_update_index_in_dim(x, value, t, 0), stacks, values)
+
+
+def _has_tracers(values):
+    return any(isinstance(x, jax.core.Tracer) for x in values)
 
 
 def _alike(a, b):

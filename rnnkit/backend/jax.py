@@ -3,7 +3,7 @@
 import jax
 import keras
 
-from rnnkit.backend.bptt_jax import bptt_scan
+from rnnkit.backend.bptt_jax import bptt_scan, is_pure
 from rnnkit.backend.plain_recurrence import NeedsPlainLoop, in_one_piece
 
 
@@ -18,9 +18,10 @@ def scan(step, carry, sequences, output):
 
 def recurrence(project, step, carry, sequences, output, constants, variables, training, key):
     """`scan` for a recurrent layer, in the fastest way that fits: see `rnnkit.backend.tensorflow`."""
-    if training:  # random numbers are drawn once, not in a loop
-        sequences, project = project(sequences), lambda projected: projected
     reason = _against_a_backward_loop(carry, sequences, constants, variables)
+    if training or reason is None and not is_pure(project, sequences, variables):
+        # What is drawn at random is drawn for all steps at once.
+        sequences, project = project(sequences), lambda projected: projected
     if reason is None:
         try:
             outputs, last = bptt_scan(project, step, carry, sequences, constants, variables)
@@ -38,6 +39,8 @@ def _against_a_backward_loop(carry, sequences, constants, variables):
     """Why the loop had better be left to JAX; None if it had not. By measurement: `benchmarks/recurrent.py`."""
     if is_concrete([carry, sequences, constants, [variable.value for variable in variables]]):
         return "it was called outside of a compiled function, where nothing asks for gradients"
+    if not isinstance(jax.tree.leaves(sequences)[0].shape[0], int):
+        return "the number of time steps is not known"
     if jax.default_backend() == "gpu":
         return "there is a GPU, for which nothing was measured"
     return None

@@ -2,7 +2,7 @@
 
 
 class NeedsPlainLoop(Exception):
-    """The step does something that only the plain loop can do; the message says what."""
+    """A step does something that only the plain loop can do; the message says what."""
 
 
 def plain_recurrence(scan, way):

@@ -17,7 +17,7 @@ class RecurrentCell(keras.layers.Layer):
     every time step. A cell writes R in two parts:
 
     - `project(inputs, training)` is all that can be done without the state (the input half of every gate; what is drawn
-      at random). A layer does it for many time steps at once, as one matrix product, before the loop.
+      at random). A layer does it for many time steps at once, as one matrix product.
     - `step(projected, states, training)` is what is left, the recurrence: it returns y_t and the list of new states.
 
     `call(inputs, states, training)` is `step(project(inputs), states)`, so every cell also works in `keras.layers.RNN`
@@ -50,13 +50,13 @@ class RecurrentCell(keras.layers.Layer):
     output_size = None
 
     def project(self, inputs, training=False):
-        """The part of the step that needs no state.
+        """The part of the step that needs no state; each step's from its own inputs alone, as many as there are.
 
         Args:
             inputs: tensor `(..., input_features)`: one step `(batch, input_features)`, or many steps at once
                 `(time, batch, input_features)`.
-            training: whether this is a training run. Random numbers are drawn here and not in `step`: on JAX, nothing
-                can be drawn inside the loop.
+            training: whether this is a training run. Random numbers are drawn here and not in `step`, from a
+                `keras.random.SeedGenerator`: on JAX, nothing can be drawn inside the loop.
 
         Returns:
             A tensor, or a nested structure of tensors, with the same leading axes.

@@ -19,10 +19,10 @@ from rnnkit.layers.states import StateVariables, reset_rows
 class Recurrent(keras.layers.RNN):
     """Runs a cell over the time steps of a sequence.
 
-    The input is projected for many steps in one matrix product; only `cell.step` runs in the loop. Everything else is
-    that of `keras.layers.RNN`: initial states, `stateful`, `return_state`, `go_backwards`, `unroll`, and use inside
-    `keras.layers.Bidirectional`. A Keras cell that is not a `RecurrentCell`, or a list of cells, runs as well: its
-    whole `call` stands in the loop.
+    The input is projected for many steps in one matrix product; only `cell.step` has to wait for the step before.
+    Everything else is that of `keras.layers.RNN`: initial states, `stateful`, `return_state`, `go_backwards`, `unroll`,
+    and use inside `keras.layers.Bidirectional`. A Keras cell that is not a `RecurrentCell`, or a list of cells, runs as
+    well: its whole `call` stands in the loop.
 
     A mask may have any shape: padding on the right, on the left, holes, rows with nothing in them. At a masked step the
     states stay as they are and the output is the previous output (zeros before the first step that counts, and zeros
