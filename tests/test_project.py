@@ -172,6 +172,8 @@ def test_readme_tells_the_memory_as_it_was_measured():
     ours, theirs = ([f"{added[name, millions]:.0f} MB" for millions in (10, 100)] for name in ("rnnkit", "gensim"))
     assert f"takes {ours[0]} for 10 million words and {ours[1]} for 100 million" in README
     assert f"gensim {theirs[0]} and {theirs[1]}." in README
+    added = measured("word2vec")["megabytes_added_by_training"]
+    assert f"takes {added['rnnkit']:.0f} MB, gensim {added['gensim']:.0f} MB:" in README
 
 
 def test_readme_shows_decoding_as_it_was_measured():
