@@ -16,7 +16,7 @@ from jax import lax
 from keras import StatelessScope
 
 from rnnkit.backend.plain_recurrence import NeedsPlainLoop
-from rnnkit.backend.products import computed_by, plain_product
+from rnnkit.backend.products import computed_by, plain_product, with_kernels
 
 BYTES_OF_A_BLOCK = 2**21  # by measurement
 
@@ -139,10 +139,12 @@ class _Loop:
         is done to a part of one step of a sequence, as to the sums of one gate: a GRU took twice as long.
         """
         bases, rest = self._bases_and_rest(projected)
+        kernels = self._kernels(first, _at(0, projected), read)
 
         def step(carry, now):
             (before, inputs), (t, bases) = carry, now
-            after, output = self._step(before, self._with_bases(inputs, bases), read)
+            with computed_by(with_kernels(kernels)):
+                after, output = self._step(before, self._with_bases(inputs, bases), read)
             return (after, _at(t + 1, rest)), output
 
         (last, _), outputs = lax.scan(step, (first, _at(0, rest)), (_times(projected), bases))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import StatelessScope, tree
 
 from rnnkit.backend.plain_recurrence import NeedsPlainLoop
-from rnnkit.backend.products import computed_by, plain_product
+from rnnkit.backend.products import computed_by, plain_product, with_kernels
 
 
 def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan, key):
@@ -109,17 +109,25 @@ class _Loop:
     def forward(self, arguments):
         """The last carry and the outputs of all steps."""
         first, sequences, read = self._parts(arguments)
-        carry, (outputs,), _ = _run(lambda carry, inputs: self._step(carry, inputs, read), first, sequences)
+        kernels = self._kernels(first, sequences, read)
+
+        def step(carry, inputs):
+            with computed_by(with_kernels(kernels)):
+                return self._step(carry, inputs, read)
+
+        carry, (outputs,), _ = _run(step, first, sequences)
         return carry, outputs
 
     def forward_and_keep(self, arguments):
         """The same, and what `backward` needs of all steps: the states before them and their recurrent products."""
         first, sequences, read = self._parts(arguments)
+        kernels = self._kernels(first, sequences, read)
 
         def step(before, inputs):
             products, bases = [], {}
 
             def compute(state, kernel, base, bias):
+                kernel, bias = kernels[len(products)]
                 bases[id(base)] = len(products)
                 products.append(plain_product(state, kernel, base, bias))
                 return products[-1]
@@ -146,18 +154,10 @@ class _Loop:
         sequences = [products[self.base_of[k]] if k in self.base_of else x for k, x in enumerate(sequences)]
         d_outputs, *d_last = d_results
 
-        kernels, transposed, biases = [], [], []
-
-        def note(state, kernel, base, bias):
-            kernels.append(kernel)
-            transposed.append(tf.transpose(kernel))
-            biases.append(bias)
-            return plain_product(state, kernel, base, bias)
-
         with tf.GradientTape(watch_accessed_variables=False) as weights_tape:
             weights_tape.watch(_floating(read))
-            with computed_by(note):
-                self._step(first, _at(0, sequences), read)
+            kernels = self._kernels(first, sequences, read)
+        transposed = [tf.transpose(kernel) for kernel, _ in kernels]
 
         states_as_factors = {}
 
@@ -203,11 +203,11 @@ class _Loop:
         )
         d_inputs, factors, d_products = _ordered(distinct, order)
         d_inputs = [tf.zeros_like(x) if d is None else d for x, d in zip(_floating(sequences), d_inputs, strict=True)]
-        weights, d_weights = list(kernels), []
+        weights, d_weights = [kernel for kernel, _ in kernels], []
         for n, (x, d) in enumerate(zip(factors, d_products, strict=True)):
             x = states[states_as_factors[n][0]] if x is None else x
             d_weights.append(tf.matmul(_rows(x), _rows(d), transpose_a=True))
-        for bias, d in zip(biases, d_products, strict=True):
+        for (_, bias), d in zip(kernels, d_products, strict=True):
             if bias is not None:
                 weights.append(bias)
                 d_weights.append(tf.reduce_sum(_rows(d), 0))
@@ -236,6 +236,18 @@ class _Loop:
         return outer.gradient(
             gradients, inputs, output_gradients=given, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
+
+    def _kernels(self, first, sequences, read):
+        """Kernel and bias of each product of a step."""
+        found = []
+
+        def note(state, kernel, base, bias):
+            found.append((kernel, bias))
+            return plain_product(state, kernel, base, bias)
+
+        with computed_by(note):
+            self._step(first, _at(0, sequences), read)
+        return found
 
     def _parts(self, arguments):
         first, last = self.first_sequence, self.first_read

@@ -15,7 +15,8 @@ def recurrent_product(state, kernel, base=None, bias=None):
 
     Args:
         state: tensor `(batch, features)`.
-        kernel: tensor `(features, units)`: a weight, or what is computed from weights alone.
+        kernel: tensor `(features, units)`: a weight, or what is computed from weights alone, such as a part of one; it
+            is the same at all time steps.
         base: tensor `(batch, units)` to add, such as the projected inputs; nothing if left out.
         bias: tensor `(units,)` to add, a weight as `kernel` is; nothing if left out.
 
@@ -47,6 +48,20 @@ def plain_product(state, kernel, base, bias):
         if summand is not None:
             sums = sums + summand
     return sums
+
+
+def with_kernels(kernels):
+    """`plain_product` for one step's products in their order, with these pairs of kernel and bias instead of its own.
+
+    What a step makes of weights alone, such as the part of a kernel, is then made once, before the loop.
+    """
+    pairs = iter(kernels)
+
+    def product(state, kernel, base, bias):
+        kernel, bias = next(pairs)
+        return plain_product(state, kernel, base, bias)
+
+    return product
 
 
 _computing = ContextVar("computing", default=plain_product)
