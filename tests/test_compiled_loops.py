@@ -190,6 +190,22 @@ def test_both_halves_of_a_batch(batch, known):
     assert programs_in(compiled.get_concrete_function()) == 2 * pieces  # forward and backward
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_a_product_in_a_branch_runs_in_the_plain_loop_and_says_why(training):
+    class Branching(OwnCell):
+        def step(self, projected, states, training=False):
+            a, b = states
+            small = ops.sum(b) < 1e3
+            a = ops.cond(small, lambda: layers.recurrent_product(b, 2 * self.back), lambda: a) + projected["x"]
+            return a, [a, b + 0.1]
+
+    layer = layers.Recurrent(Branching(UNITS))
+    x = np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)).astype("float32")
+    expected = layer(x, training=training)
+    np.testing.assert_allclose(tf.function(layer)(x, training=training), expected, rtol=1e-5, atol=1e-5)
+    assert "branch" in layer.explain()
+
+
 @pytest.mark.parametrize("name, training, count", [
     ("LSTM", True, 2), ("LSTM dropout", False, 2), ("LSTM dropout", True, 1), ("zoneout", False, 2),
     ("zoneout", True, 1), ("residual", True, 2), ("own cell", True, 1), ("stack of cells", True, 1),

@@ -125,6 +125,8 @@ def test_a_model_that_is_fitted(training, monkeypatch):
         ("Elman", {}, 1600, TIME),
         ("GRU", {}, 1600, 1),
         ("GRU", {}, 3200, TIME),
+        ("GRU cho", {}, 0, 1),
+        ("PeepholeLSTM", {}, 0, 1),
         ("LayerNormLSTM", {}, 1600, 1),
         ("own cell", {}, 0, 1),
     ],
@@ -145,6 +147,7 @@ def test_an_empty_batch():
     layer = layers.LSTM(UNITS)
     layer.build((None, TIME, FEATURES))
     assert jax.jit(layer)(jnp.zeros((0, TIME, FEATURES))).shape == (0, UNITS)
+    assert OURS in layer.explain()
 
 
 def test_a_batch_whose_size_is_not_known():
@@ -152,6 +155,7 @@ def test_a_batch_whose_size_is_not_known():
     layer.build((None, TIME, FEATURES))
     (rows,) = jax.export.symbolic_shape("rows")
     exported = jax.export.export(jax.jit(layer))(jax.ShapeDtypeStruct((rows, TIME, FEATURES), "float32"))
+    assert OURS in layer.explain()
     x = np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)).astype("float32")
     np.testing.assert_allclose(exported.call(x), layer(x), rtol=1e-5, atol=1e-6)
 
@@ -230,26 +234,32 @@ def test_a_step_that_changes_a_variable(monkeypatch):
 
 
 class Impure(OwnCell):
-    """Does in its projection what can be done only once: draws, adds a loss, reads a tensor from outside."""
+    """Does in its projection one thing that can be done only once, named by `does`."""
 
-    outside = 0.0
+    does, outside = None, 0.0
 
     def build(self, input_shape):
         super().build(input_shape)
         self.generator = keras.random.SeedGenerator(1)
 
     def project(self, inputs, training=False):
-        noise = keras.random.normal(ops.shape(inputs), seed=self.generator)
-        self.add_loss(ops.sum(noise))
-        return super().project(inputs + noise + self.outside, training)
+        if self.does == "draws":
+            inputs = inputs + keras.random.normal(ops.shape(inputs), seed=self.generator)
+        if self.does == "adds a loss":
+            self.add_loss(ops.sum(ops.square(inputs)))
+        if self.does == "reads from outside":
+            inputs = inputs + self.outside
+        return super().project(inputs, training)
 
 
+@pytest.mark.parametrize("does", ["draws", "adds a loss", "reads from outside"])
 @pytest.mark.parametrize("training", [False, True])
-def test_a_projection_that_does_more_than_to_project(training, monkeypatch):
+def test_a_projection_that_does_more_than_to_project(training, does, monkeypatch):
     monkeypatch.setattr(bptt_jax, "BYTES_OF_A_BLOCK", 0)
     layer = layers.Recurrent(Impure(UNITS), return_sequences=True)
     x = jnp.array(np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)), "float32")
     layer.build(x.shape)
+    layer.cell.does = does
     trainable, others = [
         [v.value for v in found] for found in (layer.trainable_variables, layer.non_trainable_variables)
     ]
@@ -260,10 +270,11 @@ def test_a_projection_that_does_more_than_to_project(training, monkeypatch):
         return jnp.sum(jnp.cos(outputs)) + sum(losses), (outputs, losses)
 
     def results():
-        return jax.jit(jax.value_and_grad(value, argnums=(0, 1, 2), has_aux=True))(trainable, x, 0.5)
+        with_gradients = jax.jit(jax.value_and_grad(value, argnums=(0, 1, 2), has_aux=True))(trainable, x, 0.5)
+        return with_gradients, jax.jit(value)(trainable, x, 0.5)
 
     ours = results()
-    assert OURS in layer.explain() and len(ours[0][1][1]) == 1
+    assert OURS in layer.explain() and len(ours[1][1][1]) == (does == "adds a loss")
     use_the_plain_loop(monkeypatch)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), ours, results())
 

@@ -16,7 +16,7 @@ from jax import lax
 from keras import StatelessScope
 
 from rnnkit.backend.plain_recurrence import NeedsPlainLoop
-from rnnkit.backend.products import computed_by, plain_product, with_kernels
+from rnnkit.backend.products import computed_by, plain_product
 
 BYTES_OF_A_BLOCK = 2**21  # by measurement
 
@@ -48,15 +48,15 @@ def bptt_scan(project, step, carry, sequences, constants, variables):
 
 def is_pure(project, sequences, variables):
     """Whether `project` computes from sequences and variables alone, changes no variable, and adds no loss."""
-    changes = None
+    changed, losses = None, None
 
     def run(sequences, values):
-        nonlocal changes
-        projected, *changes = _with_values(variables, values, lambda: project(sequences))
+        nonlocal changed, losses
+        projected, changed, losses = _with_values(variables, values, lambda: project(sequences))
         return projected
 
     traced = jax.make_jaxpr(run)(sequences, [variable.value for variable in variables])
-    return not any(changes) and not _has_tracers(traced.consts)
+    return not (changed or losses or _has_tracers(traced.consts))
 
 
 class _Loop:
@@ -139,12 +139,10 @@ class _Loop:
         is done to a part of one step of a sequence, as to the sums of one gate: a GRU took twice as long.
         """
         bases, rest = self._bases_and_rest(projected)
-        kernels = self._kernels(first, _at(0, projected), read)
 
         def step(carry, now):
             (before, inputs), (t, bases) = carry, now
-            with computed_by(with_kernels(kernels)):
-                after, output = self._step(before, self._with_bases(inputs, bases), read)
+            after, output = self._step(before, self._with_bases(inputs, bases), read)
             return (after, _at(t + 1, rest)), output
 
         (last, _), outputs = lax.scan(step, (first, _at(0, rest)), (_times(projected), bases))

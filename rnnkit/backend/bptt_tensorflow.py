@@ -238,7 +238,7 @@ class _Loop:
         )
 
     def _kernels(self, first, sequences, read):
-        """Kernel and bias of each product of a step."""
+        """Kernel and bias of each product of a step, in their order."""
         found = []
 
         def note(state, kernel, base, bias):
@@ -247,6 +247,9 @@ class _Loop:
 
         with computed_by(note):
             self._step(first, _at(0, sequences), read)
+        graph = tf.compat.v1.get_default_graph()
+        if any(x is not None and x.graph is not graph for x in tree.flatten(found)):
+            raise NeedsPlainLoop("a recurrent_product of its cell stands in a loop or branch of its own")
         return found
 
     def _parts(self, arguments):

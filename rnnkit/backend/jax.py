@@ -19,8 +19,8 @@ def scan(step, carry, sequences, output):
 def recurrence(project, step, carry, sequences, output, constants, variables, training, key):
     """`scan` for a recurrent layer, in the fastest way that fits: see `rnnkit.backend.tensorflow`."""
     reason = _against_a_backward_loop(carry, sequences, constants, variables)
-    if training or reason is None and not is_pure(project, sequences, variables):
-        # What is drawn at random is drawn for all steps at once.
+    if training or (reason is None and not is_pure(project, sequences, variables)):
+        # What is drawn at random, or added to the loss, is so for all steps at once.
         sequences, project = project(sequences), lambda projected: projected
     if reason is None:
         try:

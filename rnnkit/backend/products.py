@@ -53,7 +53,7 @@ def plain_product(state, kernel, base, bias):
 def with_kernels(kernels):
     """`plain_product` for one step's products in their order, with these pairs of kernel and bias instead of its own.
 
-    What a step makes of weights alone, such as the part of a kernel, is then made once, before the loop.
+    What a step makes of weights alone, such as a part of a kernel, is then made once, before the loop.
     """
     pairs = iter(kernels)
 
