@@ -219,6 +219,27 @@ def test_what_the_loop_cannot_know_runs_in_the_plain_one_and_says_why():
     assert OURS in layer.explain()
 
 
+def test_a_variable_of_another_scope_keeps_its_value_in_the_gradient():
+    factor = keras.Variable(1.0)  # not one of the cell's weights
+
+    class Scaling(Summing):
+        def step(self, projected, states, training=False):
+            state = layers.recurrent_product(factor.value * states[0], self.kernel, base=projected)
+            return state, [state]
+
+    layer = layers.Recurrent(Scaling(None, counts=False))
+    x = jnp.ones((2, TIME, FEATURES))
+    layer.build(x.shape)
+
+    def run(x):
+        with keras.StatelessScope(state_mapping=[(factor, 2.0)]):
+            return jnp.sum(layer(x))
+
+    expected = np.broadcast_to(2.0 ** np.arange(TIME)[::-1, None], x.shape)
+    np.testing.assert_allclose(jax.grad(run)(x), expected, rtol=1e-6)
+    assert OURS in layer.explain()
+
+
 def test_a_step_that_changes_a_variable(monkeypatch):
     layer = layers.Recurrent(Summing(lambda: 0.0, counts=True))
     x = jnp.ones((2, TIME, FEATURES))

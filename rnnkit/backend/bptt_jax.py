@@ -48,11 +48,11 @@ def bptt_scan(project, step, carry, sequences, constants, variables):
 
 def is_pure(project, sequences, variables):
     """Whether `project` computes from sequences and variables alone, changes no variable, and adds no loss."""
-    changed, losses = None, None
+    changed, losses, outside = None, None, _values_outside()
 
     def run(sequences, values):
         nonlocal changed, losses
-        projected, changed, losses = _with_values(variables, values, lambda: project(sequences))
+        projected, changed, losses = _with_values(variables, values, outside, lambda: project(sequences))
         return projected
 
     traced = jax.make_jaxpr(run)(sequences, [variable.value for variable in variables])
@@ -63,7 +63,7 @@ class _Loop:
     """The three passes, of the first carry, the sequences, and what every step reads: constants and weights."""
 
     def __init__(self, project, step, structure, variables, arguments):
-        self.step, self.variables = step, variables
+        self.step, self.variables, self.outside = step, variables, _values_outside()
         self.project = lambda sequences: project(jax.tree.unflatten(structure, sequences))
         first, sequences, read = arguments
         bases = []
@@ -79,7 +79,7 @@ class _Loop:
 
         def project_all(sequences, read):
             _, weights = self._constants_and_weights(read)
-            projected, *_ = _with_values(variables, weights, lambda: self.project(sequences))
+            projected, *_ = _with_values(variables, weights, self.outside, lambda: self.project(sequences))
             projected, self.structure = jax.tree.flatten(projected)
             return projected
 
@@ -269,13 +269,15 @@ class _Loop:
 
     def _projected(self, sequences, read):
         _, weights = self._constants_and_weights(read)
-        projected, *_ = _with_values(self.variables, weights, lambda: self.project(sequences))
+        projected, *_ = _with_values(self.variables, weights, self.outside, lambda: self.project(sequences))
         return jax.tree.leaves(projected)
 
     def _step(self, carry, inputs, read):
         constants, weights = self._constants_and_weights(read)
         inputs = jax.tree.unflatten(self.structure, inputs)
-        (carry, output), changed, _ = _with_values(self.variables, weights, lambda: self.step(carry, inputs, constants))
+        (carry, output), changed, _ = _with_values(
+            self.variables, weights, self.outside, lambda: self.step(carry, inputs, constants)
+        )
         if changed:
             raise NeedsPlainLoop("its cell changes a variable in its step")
         return list(carry), output
@@ -284,11 +286,19 @@ class _Loop:
         return read[: len(read) - len(self.variables)], read[len(read) - len(self.variables) :]
 
 
-def _with_values(variables, values, function):
-    """The result of `function` where variables have these values, whether it changes some, and the losses it adds."""
+def _values_outside():
+    """The values of variables, by id, in the scope of now: JAX traces a gradient when that scope has ended."""
+    with StatelessScope() as scope:
+        return {} if scope.original_scope is None else dict(scope.original_scope.state_mapping)
+
+
+def _with_values(variables, values, outside, function):
+    """The result of `function` where variables have these values, whether it changes some, and the losses it adds.
+
+    `outside` has the values of variables that are not the cell's: see `_values_outside`.
+    """
     with StatelessScope(collect_losses=True, initialize_variables=False) as scope:
-        if scope.original_scope is not None:  # of variables that are not the cell's
-            scope.state_mapping.update(scope.original_scope.state_mapping)
+        scope.state_mapping.update(outside)
         # The scope's constructor would cast them as Keras's autocast says, which is over when JAX traces a gradient.
         scope.state_mapping.update({id(variable): value for variable, value in zip(variables, values, strict=True)})
         before = dict(scope.state_mapping)
