@@ -16,7 +16,7 @@ from jax import lax
 from keras import StatelessScope
 
 from rnnkit.backend.plain_recurrence import NeedsPlainLoop
-from rnnkit.backend.products import computed_by, plain_product
+from rnnkit.backend.products import computed_by, kernels_of, plain_product, with_kernels
 
 BYTES_OF_A_BLOCK = 2**21  # by measurement
 
@@ -77,13 +77,7 @@ class _Loop:
             with computed_by(compute):
                 return self._step(carry, inputs, read)
 
-        def project_all(sequences, read):
-            _, weights = self._constants_and_weights(read)
-            projected, *_ = _with_values(variables, weights, self.outside, lambda: self.project(sequences))
-            projected, self.structure = jax.tree.flatten(projected)
-            return projected
-
-        projected = jax.eval_shape(project_all, sequences, read)
+        projected = jax.eval_shape(self._projected, sequences, read)
         inputs = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in projected]
         traced = jax.make_jaxpr(without_bases)(first, inputs, read)
         if _has_tracers(traced.consts):
@@ -168,12 +162,11 @@ class _Loop:
 
         def step(carry, t):
             before, over, inputs = carry
-            multiplied, products = [], []
+            multiplied, products, product = [], [], with_kernels(kernels)
 
             def compute(state, kernel, base, bias):
-                kernel, bias = kernels[len(products)]
                 multiplied.append(state)
-                products.append(plain_product(state, kernel, base, bias))
+                products.append(product(state, kernel, base, bias))
                 return products[-1]
 
             with computed_by(compute):
@@ -247,16 +240,8 @@ class _Loop:
         return d_first, d_sequences, d_read
 
     def _kernels(self, first, inputs, read):
-        """Kernel and bias of each product."""
-        found = []
-
-        def note(state, kernel, base, bias):
-            found.append((kernel, bias))
-            return plain_product(state, kernel, base, bias)
-
-        with computed_by(note):
-            self._step(first, inputs, read)
-        return found
+        """Kernel and bias of each product of a step, in their order."""
+        return kernels_of(lambda: self._step(first, inputs, read))
 
     def _bases_and_rest(self, sequences):
         """The sequences that are nothing but a base, and the sequences with None in their places."""
@@ -270,7 +255,8 @@ class _Loop:
     def _projected(self, sequences, read):
         _, weights = self._constants_and_weights(read)
         projected, *_ = _with_values(self.variables, weights, self.outside, lambda: self.project(sequences))
-        return jax.tree.leaves(projected)
+        projected, self.structure = jax.tree.flatten(projected)
+        return projected
 
     def _step(self, carry, inputs, read):
         constants, weights = self._constants_and_weights(read)

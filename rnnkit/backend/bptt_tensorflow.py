@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import StatelessScope, tree
 
 from rnnkit.backend.plain_recurrence import NeedsPlainLoop
-from rnnkit.backend.products import computed_by, plain_product, with_kernels
+from rnnkit.backend.products import computed_by, kernels_of, with_kernels
 
 
 def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan, key):
@@ -124,12 +124,11 @@ class _Loop:
         kernels = self._kernels(first, sequences, read)
 
         def step(before, inputs):
-            products, bases = [], {}
+            products, bases, product = [], {}, with_kernels(kernels)
 
             def compute(state, kernel, base, bias):
-                kernel, bias = kernels[len(products)]
                 bases[id(base)] = len(products)
-                products.append(plain_product(state, kernel, base, bias))
+                products.append(product(state, kernel, base, bias))
                 return products[-1]
 
             with computed_by(compute):
@@ -239,14 +238,7 @@ class _Loop:
 
     def _kernels(self, first, sequences, read):
         """Kernel and bias of each product of a step, in their order."""
-        found = []
-
-        def note(state, kernel, base, bias):
-            found.append((kernel, bias))
-            return plain_product(state, kernel, base, bias)
-
-        with computed_by(note):
-            self._step(first, _at(0, sequences), read)
+        found = kernels_of(lambda: self._step(first, _at(0, sequences), read))
         graph = tf.compat.v1.get_default_graph()
         if any(x is not None and x.graph is not graph for x in tree.flatten(found)):
             raise NeedsPlainLoop("a recurrent_product of its cell stands in a loop or branch of its own")

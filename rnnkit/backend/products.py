@@ -50,6 +50,19 @@ def plain_product(state, kernel, base, bias):
     return sums
 
 
+def kernels_of(run_step):
+    """Kernel and bias of each product of a step, in their order; `run_step` runs it."""
+    found = []
+
+    def note(state, kernel, base, bias):
+        found.append((kernel, bias))
+        return plain_product(state, kernel, base, bias)
+
+    with computed_by(note):
+        run_step()
+    return found
+
+
 def with_kernels(kernels):
     """`plain_product` for one step's products in their order, with these pairs of kernel and bias instead of its own.
 
