@@ -26,9 +26,9 @@ from pathlib import Path
 from harness import write_results
 from harness.tagging import Tagger
 
-from rnnkit.datasets import read_conll, wikigold
+from rnnkit.datasets import wikigold
 from rnnkit.metrics import EntityF1
-from rnnkit.text import Vocabulary, spans, tags_of
+from rnnkit.text import Vocabulary, read_conll, spans_to_tags, tags_to_spans
 
 try:
     import seqeval.metrics
@@ -64,7 +64,7 @@ def main():
         "BiLSTM-CRF": [lambda seed=seed: network(True, seed) for seed in seeds],
     }
     print(
-        f"{len(train[0])} sentences to learn from, {len(sentences)} to find {sum(map(len, map(spans, tags)))} entities"
+        f"{len(train[0])} sentences to learn from, {len(sentences)} to find {sum(map(len, map(tags_to_spans, tags)))} entities"
     )
     print(f"{'':20}  {'F1, %':>6}  {'smallest':>8}  {'largest':>8}  {'seconds':>8}")
     rows = [measure(name, runs, tags) for name, runs in contenders.items()]
@@ -83,7 +83,7 @@ def main():
 def parts(files, validate):
     """What to learn from and what to test, each a list of sentences and a list of their tags in BIO."""
     read = [read_conll(path) for path in files] or [wikigold()]
-    read = [(tokens, [tags_of(spans(row), len(row)) for row in tags]) for tokens, tags in read]
+    read = [(tokens, [spans_to_tags(tags_to_spans(row), len(row)) for row in tags]) for tokens, tags in read]
     *train, test = read if len(read) > 1 else cut(read[0])
     if not validate:
         return train[0], test
@@ -122,7 +122,7 @@ def gazetteer(sentences, tags, test, least=0.0):
     """The tags of names that are known, where they are one in at least this share of the places where they stand."""
     types = {}
     for sentence, row in zip(sentences, tags, strict=True):
-        for type, begin, end in spans(row):
+        for type, begin, end in tags_to_spans(row):
             types.setdefault(tuple(sentence[begin:end]), Counter())[type] += 1
     longest = max(map(len, types))
     places = Counter(
@@ -137,7 +137,7 @@ def gazetteer(sentences, tags, test, least=0.0):
             if name:
                 found.append((names[name].most_common(1)[0][0], begin, begin + len(name)))
             begin += len(name) if name else 1
-        tagged.append(tags_of(found, len(sentence)))
+        tagged.append(spans_to_tags(found, len(sentence)))
     return tagged
 
 

@@ -16,8 +16,8 @@ import sacrebleu
 from harness import write_results
 from harness.seq2seq import Seq2Seq
 
-from rnnkit.datasets import read_pairs
 from rnnkit.datasets.split import split
+from rnnkit.text import read_pairs
 
 
 def main():

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from rnnkit import layers
-from rnnkit.layers.states import plain
+from rnnkit.layers.nested_layers import plain
 
 BATCH, TIME, FEATURES, UNITS = 8, 6, 3, 4
 MASKS = {
@@ -53,7 +53,7 @@ LAYERS = {
     "LSTM relu": lambda **kwargs: layers.LSTM(UNITS, activation="relu", use_bias=False, **kwargs),
     "LSTM dropout": lambda **kwargs: layers.LSTM(UNITS, dropout=0.3, recurrent_dropout=0.3, seed=1, **kwargs),
     "GRU": lambda **kwargs: layers.GRU(UNITS, **kwargs),
-    "GRU cho": lambda **kwargs: layers.GRU(UNITS, convention="cho", **kwargs),
+    "GRU chung": lambda **kwargs: layers.GRU(UNITS, convention="chung", **kwargs),
     "GRU torch": lambda **kwargs: layers.GRU(UNITS, convention="torch", **kwargs),
     "Elman": lambda **kwargs: layers.Elman(UNITS, **kwargs),
     "Elman readout": lambda **kwargs: layers.Elman(UNITS, output_units=2, **kwargs),

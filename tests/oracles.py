@@ -46,7 +46,7 @@ def peephole_diagonal_step(weights, x, states):
     return peephole_full_step([*weights, np.concatenate(diagonals, axis=1)], x, states)
 
 
-def gru_cho_step(weights, x, states):
+def gru_chung_step(weights, x, states):
     """The decks' GRU, with a bias; the columns of each weight are those of z, r and h~."""
     kernel, recurrent_kernel, bias = weights
     (h,) = states

@@ -1,4 +1,4 @@
-"""A `recurrence` of `rnnkit.backend` that is nothing but a `scan`, and an `in_halves` that is in one piece."""
+"""A `recurrence` of `rnnkit.backend` that is nothing but a `scan`, and an `split_batch` that is in one piece."""
 
 
 class NeedsPlainLoop(Exception):
@@ -16,5 +16,5 @@ def plain_recurrence(scan, way):
 
 
 def in_one_piece(function, sequences, states, mask, may_be_halved):
-    """`in_halves`, as `rnnkit.backend.tensorflow` documents it, that does not halve."""
+    """`split_batch`, as `rnnkit.backend.tensorflow` documents it, that does not halve."""
     return function(sequences, states, mask), ""

@@ -9,13 +9,13 @@ from rnnkit.layers import GRU
 def with_convention(layer, convention):
     """A GRU in another convention that computes the same.
 
-    "keras" with `reset_after=True` and "torch" differ in the order of the gates; "cho" and "keras" with
+    "keras" with `reset_after=True` and "torch" differ in the order of the gates; "chung" and "keras" with
     `reset_after=False` in the sign of z's weights. Between these two pairs nothing can be converted, since one resets
     h_{t-1} before the product with the candidate's weights and the other after it.
 
     Args:
         layer: a `GRU` with weights.
-        convention: `"keras"`, `"cho"` or `"torch"`.
+        convention: `"keras"`, `"chung"` or `"torch"`.
 
     Returns:
         A `GRU`.
@@ -26,12 +26,12 @@ def with_convention(layer, convention):
     Example:
 
     >>> import rnnkit.convert, rnnkit.layers
-    >>> layer = rnnkit.layers.GRU(4, convention="cho")
+    >>> layer = rnnkit.layers.GRU(4, convention="chung")
     >>> layer.build((None, None, 3))
     >>> rnnkit.convert.with_convention(layer, "torch")
     Traceback (most recent call last):
         ...
-    ValueError: A GRU in convention 'cho' resets h_{t-1} before the product with the candidate's recurrent weights, \
+    ValueError: A GRU in convention 'chung' resets h_{t-1} before the product with the candidate's recurrent weights, \
 recurrent_kernel[:, 8:], and 'torch' after it: no weights there compute the same. The weights of z and r could be \
 converted, those of the candidate not.
     """
@@ -39,7 +39,7 @@ converted, those of the candidate not.
         raise ValueError(f"with_convention expected a rnnkit.layers.GRU, received {layer!r}.")
     check_built(layer)
     cell = layer.cell
-    after = {"cho": False, "torch": True, "keras": cell.reset_after}.get(convention)
+    after = {"chung": False, "torch": True, "keras": cell.reset_after}.get(convention)
     if after is not None and after != cell.reset_after:
         places = ("after", "before") if cell.reset_after else ("before", "after")
         raise ValueError(
@@ -52,7 +52,7 @@ converted, those of the candidate not.
         del config["use_cudnn"]  # each convention has its own default
     twin = GRU.from_config(config)
     build_like(twin, layer)
-    sign = -1.0 if (cell.convention == "cho") != (convention == "cho") else 1.0
+    sign = -1.0 if (cell.convention == "chung") != (convention == "chung") else 1.0
     weights = []
     for weight in layer.get_weights():
         gates = np.split(weight, 3, axis=-1)

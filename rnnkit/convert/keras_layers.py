@@ -54,7 +54,7 @@ def to_keras(layer):
     Example:
 
     >>> import rnnkit.convert, rnnkit.layers
-    >>> layer = rnnkit.layers.GRU(4, convention="cho")
+    >>> layer = rnnkit.layers.GRU(4, convention="chung")
     >>> layer.build((None, None, 3))
     >>> rnnkit.convert.to_keras(layer).reset_after
     False

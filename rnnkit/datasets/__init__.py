@@ -16,8 +16,6 @@
 | `translation_pairs` | English sentences, their French translations, and the true word alignments | rnnkit itself |
 | `entities` | 1,726 sentences with their people, organizations and places marked | rnnkit itself |
 | `sentences` | 347 toy sentences | rnnkit itself |
-| `read_pairs` | sentences and their translations, one pair a line | your own file |
-| `read_conll` | sentences with a tag for each word, in columns | your own file |
 
 Files are pinned by their SHA-256. A download is stored in the folder that the environment variable `RNNKIT_DATA` names,
 else in the user's cache folder. A file that is missing, cut or changed gives a `DataError`.
@@ -33,8 +31,6 @@ from rnnkit.datasets.entities import entities
 from rnnkit.datasets.minimal_pairs import minimal_pairs
 from rnnkit.datasets.place_names import place_names
 from rnnkit.datasets.pronunciations import pronunciations
-from rnnkit.datasets.read_conll import read_conll
-from rnnkit.datasets.read_pairs import read_pairs
 from rnnkit.datasets.sentences import sentences
 from rnnkit.datasets.sunspots import sunspots
 from rnnkit.datasets.tiny_shakespeare import tiny_shakespeare
@@ -56,8 +52,6 @@ __all__ = [
     "minimal_pairs",
     "place_names",
     "pronunciations",
-    "read_conll",
-    "read_pairs",
     "sentences",
     "sunspots",
     "tiny_shakespeare",

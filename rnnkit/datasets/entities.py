@@ -1,12 +1,12 @@
 """Sentences with their people, organizations and places: the corpus that lesson 08 learns on."""
 
 import re
-from importlib import resources
 from typing import NamedTuple
 
-from rnnkit.datasets.read_conll import Sentences
+from rnnkit.datasets.data_file import data_file
 from rnnkit.datasets.split import split
-from rnnkit.text.tags import tags_of
+from rnnkit.text.read_conll import Sentences
+from rnnkit.text.tags import spans_to_tags
 
 _WORD = r"[^\[\]|\s]+"
 _PIECE = re.compile(rf"\[(?P<name>{_WORD}(?: {_WORD})*)\|(?P<type>PER|ORG|LOC|MISC)\]|(?P<word>{_WORD})")
@@ -47,7 +47,7 @@ def entities():
     ['B-ORG', 'I-ORG', 'O', 'O', 'O']
     """
     sentences = {}
-    text = resources.files("rnnkit").joinpath("data", "entities.txt").read_text(encoding="utf-8")
+    text = data_file("entities.txt").read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("# "):  # the name of a section
             continue
@@ -90,4 +90,4 @@ def parse(line):
             spans.append((piece["type"], len(tokens), len(tokens) + len(words)))
         tokens += words
         column = piece.end() + 1
-    return tokens, tags_of(spans, len(tokens))
+    return tokens, spans_to_tags(spans, len(tokens))

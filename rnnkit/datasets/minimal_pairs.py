@@ -1,7 +1,8 @@
 """Pairs of sentences that only differ behind an ambiguous word."""
 
-from importlib import resources
 from typing import NamedTuple
+
+from rnnkit.datasets.data_file import data_file
 
 
 class MinimalPair(NamedTuple):
@@ -50,7 +51,7 @@ def minimal_pairs():
         The first test pair is that of Khanzhina, "Recurrent neural networks" (deck), 2019, after A. Ng; the others were
         written for this course.
     """
-    text = resources.files("rnnkit").joinpath("data", "minimal_pairs.txt").read_text(encoding="utf-8")
+    text = data_file("minimal_pairs.txt").read_text(encoding="utf-8")
     parts = {name: [] for name in MinimalPairs._fields}
     for line in text.splitlines():
         part, left, word, name, other = line.split(" | ")

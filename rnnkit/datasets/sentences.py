@@ -1,6 +1,6 @@
 """Toy sentences, small enough to train word vectors on by hand."""
 
-from importlib import resources
+from rnnkit.datasets.data_file import data_file
 
 
 def sentences():
@@ -17,5 +17,5 @@ def sentences():
     >>> len(sentences())
     347
     """
-    text = resources.files("rnnkit").joinpath("data", "sentences.txt").read_text(encoding="utf-8")
+    text = data_file("sentences.txt").read_text(encoding="utf-8")
     return [line.split() for line in text.splitlines()]

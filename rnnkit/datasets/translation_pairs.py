@@ -78,7 +78,7 @@ def translation_pairs(samples, split="train", seed=0, words=(_SHORTEST, _LONGEST
     >>> sorted(pairs.alignments[2])
     [(0, 0), (1, 1), (1, 3), (2, 2), (2, 4), (3, 5), (4, 6), (5, 7)]
 
-    The words and what goes with what are in the text file rnnkit/data/english_french.txt.
+    The words and what goes with what are in the text file data/english_french.txt.
     """
     shortest, longest = _checked(samples, split, seed, words)
     rng = np.random.default_rng(seed)

@@ -1,8 +1,8 @@
 """Wikigold: sentences of Wikipedia with their named entities."""
 
 from rnnkit.datasets.cache import WIKIGOLD, cached
-from rnnkit.datasets.read_conll import Sentences, read_conll
-from rnnkit.text.tags import convert
+from rnnkit.text.read_conll import Sentences, read_conll
+from rnnkit.text.tags import convert_tags
 
 
 def wikigold():
@@ -27,4 +27,4 @@ def wikigold():
         Balasuriya, Ringland, Nothman, Murphy and Curran 2009, "Named entity recognition in Wikipedia", CC BY 4.0.
     """
     tokens, tags = read_conll(cached(WIKIGOLD))
-    return Sentences(tokens, [convert(row, "IOB1", "BIO") for row in tags])
+    return Sentences(tokens, [convert_tags(row, "IOB1", "BIO") for row in tags])

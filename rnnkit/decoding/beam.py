@@ -5,10 +5,10 @@ import numbers
 import numpy as np
 from keras import ops
 
+from rnnkit.arguments import check_positive_integer
 from rnnkit.decoding.decoded import Decoded
 from rnnkit.decoding.greedy import next_step, write
-from rnnkit.decoding.program import run
-from rnnkit.layers.arguments import check_positive_integer
+from rnnkit.decoding.search import run
 
 NEVER = -1e30  # a score that nothing is worse than; minus infinity would become NaN when multiplied
 
@@ -116,7 +116,7 @@ def _search(steps, setting, states, start, lengths):
     alignments = [ops.zeros((time, batch, width, ops.shape(a)[-1])) for a in alignment]
     coverage = [ops.zeros_like(a) for a in alignment]
 
-    def going_on(t, finished, *_):
+    def cond(t, finished, *_):
         return ops.logical_and(t < time, ops.logical_not(ops.all(finished)))
 
     def body(t, finished, length, log_p, _, coverage, tokens, parents, alignments, logits, alignment, changing):
@@ -159,7 +159,7 @@ def _search(steps, setting, states, start, lengths):
 
     first = (ops.convert_to_tensor(0, "int32"), log_p > 1, ops.zeros_like(log_p), log_p, log_p, coverage)
     first = (*first, tokens, parents, alignments, logits, alignment, changing)
-    t, _, _, _, scores, _, tokens, parents, alignments, *_ = ops.while_loop(going_on, body, first)
+    t, _, _, _, scores, _, tokens, parents, alignments, *_ = ops.while_loop(cond, body, first)
     return (t, scores), (tokens, parents, alignments)
 
 

@@ -22,6 +22,6 @@ class Decoded(NamedTuple):
 
     @classmethod
     def of(cls, results):
-        """From what `one_by_one` returns, with the time axis first."""
+        """From what `decode_loop` returns, with the time axis first."""
         scores, (tokens, alignments) = results
         return cls(tokens.T, scores, *([a.swapaxes(0, 1) for a in alignments] or [None]))

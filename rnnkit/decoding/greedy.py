@@ -3,7 +3,7 @@
 from keras import ops
 
 from rnnkit.decoding.decoded import Decoded
-from rnnkit.decoding.program import run
+from rnnkit.decoding.search import run
 
 
 def greedy_search(decoder, states, start, end, max_length, padding=0):
@@ -45,10 +45,10 @@ def greedy_search(decoder, states, start, end, max_length, padding=0):
 
 
 def _search(steps, setting, states, start, lengths):
-    return one_by_one(steps, setting, states, start, lengths, lambda log_p, t: ops.argmax(log_p, axis=-1))
+    return decode_loop(steps, setting, states, start, lengths, lambda log_p, t: ops.argmax(log_p, axis=-1))
 
 
-def one_by_one(steps, setting, states, start, lengths, choose):
+def decode_loop(steps, setting, states, start, lengths, choose):
     """The loop over time: `choose(log_p, t)` takes a token `(batch,)` for each row of ln p `(batch, vocabulary)`.
 
     Returns:
@@ -62,7 +62,7 @@ def one_by_one(steps, setting, states, start, lengths, choose):
     tokens = ops.full((time, ops.shape(start)[0]), padding, dtype="int32")
     alignments = [ops.zeros((time, *ops.shape(a)), dtype="float32") for a in alignment]
 
-    def going_on(t, finished, *_):
+    def cond(t, finished, *_):
         return ops.logical_and(t < time, ops.logical_not(ops.all(finished)))
 
     def body(t, finished, scores, tokens, alignments, logits, alignment, changing):
@@ -79,7 +79,7 @@ def one_by_one(steps, setting, states, start, lengths, choose):
         return t + 1, finished, scores, tokens, alignments, logits, alignment, changing
 
     first = (ops.convert_to_tensor(0, "int32"), zeros > 1, zeros, tokens, alignments, logits, alignment, changing)
-    _, _, scores, tokens, alignments, *_ = ops.while_loop(going_on, body, first)
+    _, _, scores, tokens, alignments, *_ = ops.while_loop(cond, body, first)
     return scores, (tokens, alignments)
 
 

@@ -6,10 +6,10 @@ import random
 import numpy as np
 from keras import ops
 
+from rnnkit.arguments import check_positive_integer
 from rnnkit.decoding.decoded import Decoded
-from rnnkit.decoding.greedy import one_by_one
-from rnnkit.decoding.program import run
-from rnnkit.layers.arguments import check_positive_integer
+from rnnkit.decoding.greedy import decode_loop
+from rnnkit.decoding.search import run
 
 
 def sample(decoder, states, start, end, max_length, temperature=1.0, top_k=None, top_p=None, seed=None, padding=0):
@@ -87,4 +87,4 @@ def _search(steps, setting, states, start, lengths, uniform, temperature, top_p)
         place = ops.minimum(before, allowed - 1)  # however the sums are rounded
         return ops.squeeze(ops.take_along_axis(order, place, axis=-1), axis=-1)
 
-    return one_by_one(steps, setting, states, start, lengths, choose)
+    return decode_loop(steps, setting, states, start, lengths, choose)

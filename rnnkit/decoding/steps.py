@@ -4,8 +4,8 @@ import keras
 from keras import ops, tree
 
 from rnnkit.layers.attention_cell import AttentionCell
-from rnnkit.layers.cell import size_of_output
 from rnnkit.layers.decoder import Decoder
+from rnnkit.layers.recurrent_cell import size_of_output
 
 
 class Steps:

@@ -1,24 +1,24 @@
 """Keras layers: cells, the loop over time, and what stands around them. One concept a file."""
 
-from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.attention import BahdanauAttention, LuongAttention
 from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.bridge import Bridge
-from rnnkit.layers.cell import RecurrentCell
 from rnnkit.layers.crf import CRF, CRFLoss
 from rnnkit.layers.decoder import Decoder
 from rnnkit.layers.elman import Elman, ElmanCell
 from rnnkit.layers.gru import GRU, GRUCell
-from rnnkit.layers.initial_state import LearnedInitialState
 from rnnkit.layers.layer_norm import LayerNormGRU, LayerNormGRUCell, LayerNormLSTM, LayerNormLSTMCell
+from rnnkit.layers.learned_initial_state import LearnedInitialState
 from rnnkit.layers.lstm import LSTM, LSTMCell
-from rnnkit.layers.peephole import PeepholeLSTM, PeepholeLSTMCell
+from rnnkit.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
 from rnnkit.layers.recurrent import Recurrent
-from rnnkit.layers.ro import ROCell
+from rnnkit.layers.recurrent_cell import RecurrentCell
+from rnnkit.layers.ro_cell import ROCell
 from rnnkit.layers.stacked import Stacked
-from rnnkit.layers.word2vec import CBOW, SkipGram
 from rnnkit.layers.wrappers import ResidualCell, ZoneoutCell
+from rnnkit.ops.recurrent_product import recurrent_product
+from rnnkit.word2vec.layers import CBOW, SkipGram
 
 __all__ = [
     "CBOW",

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from rnnkit.layers.arguments import agree, check_positive_integer
-from rnnkit.layers.masks import check_mask, without_padding
+from rnnkit.arguments import agree, check_positive_integer
+from rnnkit.ops.masking import check_mask, without_padding
 
 
-class Attended(NamedTuple):
+class AttentionOutput(NamedTuple):
     """What an attention layer returns, in the letters of the decks.
 
     Attributes:
@@ -45,7 +45,7 @@ class Attention(keras.layers.Layer):
         self._check(query, value, query_mask, value_mask)
         query_mask = None if query_mask is None else ops.cast(query_mask, "bool")
         attended = self.look(without_padding(query, query_mask), *self.memory(value, value_mask))
-        return Attended(*(without_padding(x, query_mask) for x in attended))
+        return AttentionOutput(*(without_padding(x, query_mask) for x in attended))
 
     def memory(self, value, value_mask=None):
         """All that `look` needs besides the query: the value without its padding, its boolean mask, and its keys."""
@@ -66,11 +66,11 @@ class Attention(keras.layers.Layer):
         alignment = masked_softmax(self.score(query, keys), None if value_mask is None else value_mask[:, None, :])
         context = ops.matmul(alignment, value)
         attention = ops.tanh(ops.matmul(ops.concatenate([context, query], axis=-1), self.attention_kernel))
-        return Attended(alignment, context, attention)
+        return AttentionOutput(alignment, context, attention)
 
     def compute_mask(self, query, mask=None):
         """The mask of the query, for each of the three."""
-        return Attended(mask, mask, mask)
+        return AttentionOutput(mask, mask, mask)
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
@@ -126,7 +126,7 @@ class LuongAttention(Attention):
             to look at gets zero weights and a zero context.
 
     Returns:
-        `Attended`, a named tuple: `alignment` (alpha_ts) `(batch, query_time, value_time)`, `context` (c_t) `(batch,
+        `AttentionOutput`, a named tuple: `alignment` (alpha_ts) `(batch, query_time, value_time)`, `context` (c_t) `(batch,
         query_time, value_features)` and `attention` (a_t) `(batch, query_time, units)`.
 
     Raises:
@@ -204,7 +204,7 @@ class BahdanauAttention(Attention):
             to look at gets zero weights and a zero context.
 
     Returns:
-        `Attended`, a named tuple: `alignment` (alpha_ts) `(batch, query_time, value_time)`, `context` (c_t) `(batch,
+        `AttentionOutput`, a named tuple: `alignment` (alpha_ts) `(batch, query_time, value_time)`, `context` (c_t) `(batch,
         query_time, value_features)` and `attention` (a_t) `(batch, query_time, units)`.
 
     Raises:

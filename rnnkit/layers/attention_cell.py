@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from rnnkit.layers.arguments import agree
-from rnnkit.layers.attention import Attended, Attention
-from rnnkit.layers.cell import cells_inside, cells_with_dropout, equation_of
+from rnnkit.arguments import agree
+from rnnkit.layers.attention import Attention, AttentionOutput
+from rnnkit.layers.recurrent_cell import cells_inside, cells_with_dropout, program_key_of
 from rnnkit.layers.wrappers import WrapperCell, ZoneoutCell
 
 
@@ -21,7 +21,7 @@ class AttentionCell(WrapperCell):
     loop.
 
     `gates` has `"alignment"` and `"context"` beside the gates of the cell inside, so
-    `rnnkit.inspect.record_gates(layer, inputs, initial_state=...)` returns the alignments of every step;
+    `rnnkit.diagnostics.record_gates(layer, inputs, initial_state=...)` returns the alignments of every step;
     `rnnkit.decoding` returns those of what it decodes.
 
     Args:
@@ -152,7 +152,7 @@ class AttentionCell(WrapperCell):
         return attended.attention, states
 
     def look(self, projected, states, training=False):
-        """`step` with all that the attention returns, without a time axis: an `Attended` and the list of new states."""
+        """`step` with all that the attention returns, without a time axis: an `AttentionOutput` and the list of new states."""
         if len(states) == len(self.state_size):
             changing, constants = self.prepare(states)
             attended, new = self.look(projected, [*changing, *constants], training)
@@ -163,7 +163,7 @@ class AttentionCell(WrapperCell):
             coverage = changing[-1]
             keys = keys + coverage[..., None] * self.coverage_vector
         attended = self.attention.look(query[:, None], memory, mask, keys)
-        attended = Attended(*(ops.squeeze(x, axis=1) for x in attended))
+        attended = AttentionOutput(*(ops.squeeze(x, axis=1) for x in attended))
         new = [attended.attention] * self.input_feeding
         if self.coverage:
             new.append(coverage + attended.alignment)
@@ -174,8 +174,8 @@ class AttentionCell(WrapperCell):
             return super().loop()
         return self._inner_step, self.query_size, self._look_at_all_steps  # no step needs to know where another looked
 
-    def equation(self):
-        return equation_of(self, self.cell, self.attention)
+    def program_key(self):
+        return program_key_of(self, self.cell, self.attention)
 
     def gates(self, projected, states):
         """All that one step computes: the gates of the cell inside, alignment and context."""

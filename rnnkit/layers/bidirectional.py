@@ -3,7 +3,7 @@
 import keras
 from keras import tree
 
-from rnnkit.layers.states import reset_state_of, split_states
+from rnnkit.layers.nested_layers import reset_state_of, split_states
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")

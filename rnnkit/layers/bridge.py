@@ -3,7 +3,7 @@
 import keras
 from keras import ops, tree
 
-from rnnkit.layers.arguments import check_positive_integer
+from rnnkit.arguments import check_positive_integer
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")

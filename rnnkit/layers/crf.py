@@ -8,9 +8,9 @@ import numpy as np
 from keras import ops
 
 from rnnkit import backend
+from rnnkit.arguments import agree, check_positive_integer
 from rnnkit.backend import chains
-from rnnkit.layers.arguments import agree, check_positive_integer
-from rnnkit.layers.masks import check_mask, without_padding
+from rnnkit.ops.masking import check_mask, without_padding
 from rnnkit.text import legal_transitions
 
 NEVER = -1e30  # the score of what is impossible: finite, so that no sum of scores and no gradient becomes NaN

@@ -4,8 +4,8 @@ import keras
 from keras import ops, random, tree
 
 from rnnkit.layers.attention_cell import AttentionCell, refuse_draws_in_steps
-from rnnkit.layers.cell import RecurrentCell, prepare, project_inputs, run_step, size_of_output
 from rnnkit.layers.recurrent import Recurrent
+from rnnkit.layers.recurrent_cell import RecurrentCell, prepare, project_inputs, run_step, size_of_output
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")

@@ -3,9 +3,9 @@
 import keras
 from keras import initializers, ops
 
-from rnnkit.backend.products import recurrent_product
-from rnnkit.layers.arguments import check_positive_integer
+from rnnkit.arguments import check_positive_integer
 from rnnkit.layers.extended import CellLayer, ExtendedCell, ExtendedLayer
+from rnnkit.ops.recurrent_product import recurrent_product
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -52,7 +52,7 @@ class ElmanCell(ExtendedCell, keras.layers.SimpleRNNCell):
         Elman, "Finding structure in time", 1990; Huang, "Recurrent Neural Networks" (deck).
     """
 
-    own_arguments = ("dropout_each_step", "output_units", "output_initializer")
+    extra_arguments = ("dropout_each_step", "output_units", "output_initializer")
 
     def __init__(self, units, *args, output_units=None, output_initializer="glorot_uniform", **kwargs):
         super().__init__(units, *args, **kwargs)
@@ -70,7 +70,7 @@ class ElmanCell(ExtendedCell, keras.layers.SimpleRNNCell):
             self.output_kernel = self.add_weight(shape, self.output_initializer, name="output_kernel")
 
     def step(self, projected, states, training=False):
-        projected, h = self.recalled(projected, states[0])
+        projected, h = self.apply_recurrent_dropout(projected, states[0])
         h = self.activation(recurrent_product(h, self.recurrent_kernel, base=projected, bias=self.bias))
         return self.readout([h]), [h]
 

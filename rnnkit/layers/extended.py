@@ -12,20 +12,20 @@ import numpy as np
 from keras import ops, random, regularizers, tree
 
 from rnnkit import backend
-from rnnkit.layers.arguments import check_positive_integer, check_rate
-from rnnkit.layers.cell import RecurrentCell, equation_of
-from rnnkit.layers.masks import without_padding
+from rnnkit.arguments import check_positive_integer, check_rate
 from rnnkit.layers.recurrent import Recurrent
+from rnnkit.layers.recurrent_cell import RecurrentCell, program_key_of
+from rnnkit.ops.masking import without_padding
 
 
 class ExtendedCell(RecurrentCell):
     """What cells share that extend one of Keras's. Stands before Keras's cell among the bases.
 
-    Arguments that Keras's cell does not have are named in `own_arguments`.
+    Arguments that Keras's cell does not have are named in `extra_arguments`.
     """
 
-    own_arguments = ("dropout_each_step",)
-    fits_cudnn = True  # whether Keras's kernels for GPUs compute the same
+    extra_arguments = ("dropout_each_step",)
+    cudnn_compatible = True  # whether Keras's kernels for GPUs compute the same
 
     def __init__(self, units, *args, dropout_each_step=False, **kwargs):
         units = check_positive_integer(type(self).__name__, "units", units)
@@ -34,14 +34,14 @@ class ExtendedCell(RecurrentCell):
         self.dropout_each_step = dropout_each_step
         self.dropout_mask_count = None  # one mask for all gates
         if dropout_each_step and (self.dropout or self.recurrent_dropout):
-            self.fits_cudnn = False
+            self.cudnn_compatible = False
 
     @classmethod
-    def like(cls, cell, **own_arguments):
+    def like(cls, cell, **extra_arguments):
         """The cell of this class with the arguments of one of Keras's, not yet built."""
         names = [name for name in inspect.signature(type(cell)).parameters if hasattr(cell, name)]
         arguments = {name: getattr(cell, name) for name in names}
-        return cls(**arguments, name=cell.name, dtype=cell.dtype_policy, trainable=cell.trainable, **own_arguments)
+        return cls(**arguments, name=cell.name, dtype=cell.dtype_policy, trainable=cell.trainable, **extra_arguments)
 
     def project(self, inputs, training=False):
         inputs, mask = self.drop(inputs, training)
@@ -76,7 +76,7 @@ class ExtendedCell(RecurrentCell):
         mask = self._mask(self._ones(steps), self.recurrent_dropout)
         return inputs, ops.broadcast_to(mask, (*ops.shape(inputs)[:-1], self.units))
 
-    def side_by_side(self, sums, activations):
+    def gate_activations(self, sums, activations):
         """Applies an activation to each of the equally wide parts of `sums`, `(batch, parts * units)`.
 
         In a compiled function, sigmoids and tanhs together are one tanh, as sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: XLA,
@@ -89,10 +89,10 @@ class ExtendedCell(RecurrentCell):
         scale = ops.cast(np.repeat(halves, self.units), sums.dtype)
         return ops.split(ops.tanh(sums * scale) * scale + (1 - scale), len(activations), axis=-1)
 
-    def equation(self):
-        return equation_of(self)
+    def program_key(self):
+        return program_key_of(self)
 
-    def recalled(self, projected, h):
+    def apply_recurrent_dropout(self, projected, h):
         """What a step starts from: its projection, and h_{t-1} after the recurrent dropout."""
         if isinstance(projected, tuple):
             projected, mask = projected
@@ -106,7 +106,7 @@ class ExtendedCell(RecurrentCell):
         return random.dropout(ones, rate, seed=self.seed_generator)
 
     def get_config(self):
-        return {**super().get_config(), **{name: getattr(self, name) for name in self.own_arguments}}
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.extra_arguments}}
 
 
 class CellLayer(Recurrent):
@@ -115,12 +115,12 @@ class CellLayer(Recurrent):
     cell_class = None
 
     def __init__(self, cell, **kwargs):
-        own = {name: kwargs.pop(name) for name in self.cell_class.own_arguments if name in kwargs}
+        own = {name: kwargs.pop(name) for name in self.cell_class.extra_arguments if name in kwargs}
         super().__init__(self.cell_class.like(cell, **own), **kwargs)
 
     def get_config(self):
         cell = self.cell.get_config()
-        return {**super().get_config(), **{name: cell[name] for name in self.cell.own_arguments}}
+        return {**super().get_config(), **{name: cell[name] for name in self.cell.extra_arguments}}
 
 
 class ExtendedLayer:
@@ -133,7 +133,7 @@ class ExtendedLayer:
         super().__init__(units, *args, **kwargs)
         self.input_spec = None  # Recurrent checks the shapes
         self.activity_regularizer = regularizers.get(arguments.get("activity_regularizer"))  # SimpleRNN drops it
-        if not self.cell.fits_cudnn and hasattr(self, "use_cudnn"):
+        if not self.cell.cudnn_compatible and hasattr(self, "use_cudnn"):
             if self.use_cudnn is True:
                 raise ValueError(f"Layer {self.name!r} cannot run on cuDNN, which does not know its cell's equation.")
             self.use_cudnn = False

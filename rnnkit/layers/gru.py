@@ -2,17 +2,17 @@
 
 import keras
 
-from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.extended import CellLayer, ExtendedCell, ExtendedLayer
+from rnnkit.ops.recurrent_product import recurrent_product
 
-CONVENTIONS = ("cho", "keras", "torch")
+CONVENTIONS = ("chung", "keras", "torch")
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class GRUCell(ExtendedCell, keras.layers.GRUCell):
     """One step of the gated recurrent unit.
 
-    The decks', after Cho et al. (`convention="cho"`), here with a bias, which they leave out (`use_bias=False`):
+    The decks', after Cho et al. (`convention="chung"`), here with a bias, which they leave out (`use_bias=False`):
 
         z_t  = sigmoid(W_z [h_{t-1}, x_t] + b_z)          update gate
         r_t  = sigmoid(W_r [h_{t-1}, x_t] + b_r)          reset gate
@@ -36,7 +36,7 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
         units: size of h_t.
         *args: as in `keras.layers.GRUCell`: activation (tanh), recurrent_activation (sigmoid), use_bias,
             initializers, regularizers, constraints, dropout, recurrent_dropout, seed, reset_after.
-        convention: `"keras"`, `"cho"` or `"torch"`. `"cho"` always resets before the product, `"torch"` always after;
+        convention: `"keras"`, `"chung"` or `"torch"`. `"chung"` always resets before the product, `"torch"` always after;
             `reset_after` is for `"keras"` only.
         dropout_each_step: whether dropout draws a fresh mask for every time step instead of one for the sequence.
         **kwargs: the same by name, and `name`, `dtype`, `trainable`.
@@ -56,7 +56,7 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
     Example:
 
     >>> import numpy as np, rnnkit.layers
-    >>> cell = rnnkit.layers.GRUCell(4, convention="cho")
+    >>> cell = rnnkit.layers.GRUCell(4, convention="chung")
     >>> y, [h] = cell(np.ones((1, 3), "float32"), [np.zeros((1, 4), "float32")])
     >>> tuple(y.shape), tuple(h.shape)
     ((1, 4), (1, 4))
@@ -66,7 +66,7 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
         2014; Khanzhina, "Recurrent neural networks" (deck, where it is called gated restricted unit).
     """
 
-    own_arguments = ("dropout_each_step", "convention")
+    extra_arguments = ("dropout_each_step", "convention")
 
     def __init__(self, units, *args, convention="keras", **kwargs):
         if convention not in CONVENTIONS:
@@ -82,7 +82,7 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
             )
         if convention != "keras":
             self.reset_after = convention == "torch"
-            self.fits_cudnn = False
+            self.cudnn_compatible = False
 
     def input_sums(self, inputs):
         sums = super().input_sums(inputs)
@@ -96,7 +96,7 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
 
     def gates(self, projected, states):
         """All that one step computes, each `(batch, units)`: z, r, candidate and h."""
-        projected, h = self.recalled(projected, states[0])
+        projected, h = self.apply_recurrent_dropout(projected, states[0])
         (x_zr, x_h), (kernel_zr, kernel_h) = self._parts(projected), self._parts(self.recurrent_kernel)
         if self.reset_after:
             bias = self.bias[1] if self.use_bias else None
@@ -104,7 +104,7 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
             zr = x_zr + h_zr
         else:
             zr = recurrent_product(h, kernel_zr, base=x_zr)
-        z, r = self.side_by_side(zr, [self.recurrent_activation] * 2)
+        z, r = self.gate_activations(zr, [self.recurrent_activation] * 2)
         if self.convention == "torch":
             z, r = r, z
         candidate = self.activation(x_h + r * h_h if self.reset_after else recurrent_product(r * h, kernel_h, base=x_h))
@@ -117,7 +117,7 @@ class GRUCell(ExtendedCell, keras.layers.GRUCell):
 
     def kept(self, gates):
         """The part of h_{t-1} that is carried over to h_t."""
-        return 1 - gates["z"] if self.convention == "cho" else gates["z"]
+        return 1 - gates["z"] if self.convention == "chung" else gates["z"]
 
     def _parts(self, sums):
         """Of both gates, and of the candidate."""
@@ -130,13 +130,13 @@ class GRU(ExtendedLayer, keras.layers.GRU, CellLayer):
 
     As it is, a drop-in for `keras.layers.GRU`: same constructor, call and weights in the same order, so
     `layer.set_weights(keras_layer.get_weights())` works both ways. Where the backend has a kernel for its equation
-    (PyTorch; TensorFlow on a GPU, without a mask), that runs; `explain()` says so. With `convention="cho"` it is the
+    (PyTorch; TensorFlow on a GPU, without a mask), that runs; `explain()` says so. With `convention="chung"` it is the
     decks' GRU, with `convention="torch"` PyTorch's. `rnnkit.convert` moves weights between them where that is possible.
 
     Args:
         units: size of h_t.
         *args: as in `keras.layers.GRU`.
-        convention: `"keras"`, `"cho"` or `"torch"`: see `GRUCell`.
+        convention: `"keras"`, `"chung"` or `"torch"`: see `GRUCell`.
         dropout_each_step: whether dropout draws a fresh mask for every time step instead of one for the sequence.
         **kwargs: the same by name; see `GRUCell` for the cell's and `Recurrent` for the layer's, the call arguments,
             what comes back and what is raised.
@@ -144,7 +144,7 @@ class GRU(ExtendedLayer, keras.layers.GRU, CellLayer):
     Example:
 
     >>> import numpy as np, rnnkit.layers
-    >>> layer = rnnkit.layers.GRU(8, convention="cho", return_sequences=True)
+    >>> layer = rnnkit.layers.GRU(8, convention="chung", return_sequences=True)
     >>> tuple(layer(np.zeros((2, 5, 3), "float32")).shape)
     (2, 5, 8)
 

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.gru import GRU, GRUCell
 from rnnkit.layers.lstm import LSTM, LSTMCell
+from rnnkit.ops.recurrent_product import recurrent_product
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -48,8 +48,8 @@ class LayerNormLSTMCell(LSTMCell):
         Ba, Kiros and Hinton, "Layer normalization", 2016, supplement.
     """
 
-    own_arguments = ("dropout_each_step", "epsilon")
-    fits_cudnn = False
+    extra_arguments = ("dropout_each_step", "epsilon")
+    cudnn_compatible = False
 
     def __init__(self, units, *args, epsilon=1e-5, **kwargs):
         super().__init__(units, *args, **kwargs)
@@ -69,7 +69,7 @@ class LayerNormLSTMCell(LSTMCell):
         sums = self.input_norm(projected) + self.recurrent_norm(recurrent_product(h, self.recurrent_kernel))
         return sums + self.bias if self.use_bias else sums
 
-    def squashed(self, C):
+    def output_activation(self, C):
         return self.activation(self.state_norm(C))
 
 
@@ -113,11 +113,11 @@ class LayerNormGRUCell(GRUCell):
         Ba, Kiros and Hinton, "Layer normalization", 2016, supplement.
     """
 
-    own_arguments = ("dropout_each_step", "epsilon")
-    fits_cudnn = False
+    extra_arguments = ("dropout_each_step", "epsilon")
+    cudnn_compatible = False
 
     def __init__(self, units, *args, epsilon=1e-5, **kwargs):
-        super().__init__(units, *args, convention="cho", **kwargs)
+        super().__init__(units, *args, convention="chung", **kwargs)
         self.epsilon = epsilon
 
     def build(self, input_shape):
@@ -131,14 +131,14 @@ class LayerNormGRUCell(GRUCell):
         return ops.matmul(inputs, self.kernel)
 
     def gates(self, projected, states):
-        projected, h = self.recalled(projected, states[0])
+        projected, h = self.apply_recurrent_dropout(projected, states[0])
         product = recurrent_product(h, self.recurrent_kernel)
         (x_zr, x_h), (h_zr, h_h) = self._parts(projected), self._parts(product)
         zr, x_h = self.input_norm(x_zr) + self.recurrent_norm(h_zr), self.candidate_norm(x_h)
         if self.use_bias:
             bias_zr, bias_h = self._parts(self.bias)
             zr, x_h = zr + bias_zr, x_h + bias_h
-        z, r = self.side_by_side(zr, [self.recurrent_activation] * 2)
+        z, r = self.gate_activations(zr, [self.recurrent_activation] * 2)
         candidate = self.activation(x_h + r * self.recurrent_candidate_norm(h_h))
         return self.mixed(z, r, candidate, states[0])
 

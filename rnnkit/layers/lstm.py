@@ -2,8 +2,8 @@
 
 import keras
 
-from rnnkit.backend.products import recurrent_product
 from rnnkit.layers.extended import CellLayer, ExtendedCell, ExtendedLayer
+from rnnkit.ops.recurrent_product import recurrent_product
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -60,11 +60,11 @@ class LSTMCell(ExtendedCell, keras.layers.LSTMCell):
 
     def gates(self, projected, states):
         """All that one step computes, each `(batch, units)`: i, f, candidate, o, C and h."""
-        projected, h = self.recalled(projected, states[0])
+        projected, h = self.apply_recurrent_dropout(projected, states[0])
         i, f, candidate, o = self.first_gates(self.sums(projected, h, states[1]))
         C = f * states[1] + i * candidate
         o = self.output_gate(o, C)
-        return {"i": i, "f": f, "candidate": candidate, "o": o, "C": C, "h": o * self.squashed(C)}
+        return {"i": i, "f": f, "candidate": candidate, "o": o, "C": C, "h": o * self.output_activation(C)}
 
     def sums(self, projected, h, C):
         """What stands inside the sigmoid or tanh of i, f, C~ and o, side by side `(batch, 4 * units)`."""
@@ -73,13 +73,13 @@ class LSTMCell(ExtendedCell, keras.layers.LSTMCell):
     def first_gates(self, sums):
         """i, f, C~ and o, as far as they are known before C_t."""
         sigmoid, tanh = self.recurrent_activation, self.activation
-        return self.side_by_side(sums, [sigmoid, sigmoid, tanh, sigmoid])
+        return self.gate_activations(sums, [sigmoid, sigmoid, tanh, sigmoid])
 
     def output_gate(self, o, C):
         """o once C_t is known."""
         return o
 
-    def squashed(self, C):
+    def output_activation(self, C):
         """tanh(C_t)"""
         return self.activation(C)
 
@@ -95,7 +95,7 @@ class LSTM(ExtendedLayer, keras.layers.LSTM, CellLayer):
     A drop-in for `keras.layers.LSTM`: same constructor, call and weights in the same order, so
     `layer.set_weights(keras_layer.get_weights())` works both ways. Where the backend has a kernel for its equation
     (PyTorch; any GPU, without a mask), that runs; `explain()` says so. It adds what `Recurrent` adds (masks of any
-    shape, clear errors), and its gates can be seen with `rnnkit.inspect.record_gates`.
+    shape, clear errors), and its gates can be seen with `rnnkit.diagnostics.record_gates`.
 
     Args:
         units: size of h_t and of C_t.

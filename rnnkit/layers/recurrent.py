@@ -7,12 +7,19 @@ import keras
 from keras import ops, tree
 
 from rnnkit import backend
+from rnnkit.arguments import agree
 from rnnkit.backend.plain_recurrence import in_one_piece
 from rnnkit.backend.unrolled import unrolled_recurrence
-from rnnkit.layers.arguments import agree
-from rnnkit.layers.cell import RecurrentCell, cells_with_dropout, draws_at_random, loop_of, prepare, project_inputs
-from rnnkit.layers.masks import check_mask, without_padding
-from rnnkit.layers.states import StateVariables, reset_rows
+from rnnkit.layers.nested_layers import StateVariables, reset_rows
+from rnnkit.layers.recurrent_cell import (
+    RecurrentCell,
+    cells_with_dropout,
+    draws_at_random,
+    loop_of,
+    prepare,
+    project_inputs,
+)
+from rnnkit.ops.masking import check_mask, without_padding
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -175,8 +182,8 @@ class Recurrent(keras.layers.RNN):
         sequences, mask = self._in_order_of_the_run(sequences, mask)
         initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
         run = partial(self._run, self._step(training, mask is not None), training)
-        in_halves = in_one_piece if self.unroll else backend.in_halves
-        results, how = in_halves(run, sequences, initial_state, mask, partial(self._may_be_halved, training))
+        split_batch = in_one_piece if self.unroll else backend.split_batch
+        results, how = split_batch(run, sequences, initial_state, mask, partial(self._may_be_halved, training))
         self._way += how
         for cell, _ in dropping:
             cell.reset_dropout_mask()
@@ -188,7 +195,7 @@ class Recurrent(keras.layers.RNN):
         return self._equation() is not None and not (training and draws_at_random(self.cell))
 
     def _equation(self):
-        return self.cell.equation() if isinstance(self.cell, RecurrentCell) else None
+        return self.cell.program_key() if isinstance(self.cell, RecurrentCell) else None
 
     def _step(self, training, masked):
         """`carry, output = step(carry, inputs, constants)`, with the states as carry; or with a mask, see `_run`."""

@@ -3,8 +3,8 @@
 import keras
 from keras import ops, tree
 
-from rnnkit.layers.masks import without_padding
-from rnnkit.layers.states import backward_copy, recurrent_layers, reset_state_of, split_states, state_size_of
+from rnnkit.layers.nested_layers import backward_copy, recurrent_layers, reset_state_of, split_states, state_size_of
+from rnnkit.ops.masking import without_padding
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")

@@ -3,8 +3,8 @@
 import keras
 from keras import ops, random, tree
 
-from rnnkit.layers.arguments import check_rate
-from rnnkit.layers.cell import RecurrentCell, equation_of, project_inputs, run_step, size_of_output
+from rnnkit.arguments import check_rate
+from rnnkit.layers.recurrent_cell import RecurrentCell, program_key_of, project_inputs, run_step, size_of_output
 
 
 class WrapperCell(RecurrentCell):
@@ -40,8 +40,8 @@ class WrapperCell(RecurrentCell):
     def step(self, projected, states, training=False):
         return run_step(self.cell, projected, list(states), training)
 
-    def equation(self):
-        return equation_of(self, self.cell)
+    def program_key(self):
+        return program_key_of(self, self.cell)
 
     def gates(self, projected, states):
         """All that one step of the cell inside computes."""

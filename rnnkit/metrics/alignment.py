@@ -18,7 +18,7 @@ def alignment_error_rate(predicted, sure, possible=None):
     a long sentence weighs more than a short one.
 
     Args:
-        predicted: A, for each sentence a set of links `(source, target)`, the positions of two words, as `hard_links`
+        predicted: A, for each sentence a set of links `(source, target)`, the positions of two words, as `extract_alignment`
             returns them.
         sure: S, for each sentence a set of links that have to be there.
         possible: P, for each sentence a set of links that may be there. Sure links are possible, repeated here or not.
@@ -57,7 +57,7 @@ def alignment_error_rate(predicted, sure, possible=None):
     return 1 - right / links
 
 
-def hard_links(weights, query_mask=None, value_mask=None, threshold=None):
+def extract_alignment(weights, query_mask=None, value_mask=None, threshold=None):
     """Turns attention weights into links between words: each target word is joined to the source word it looks at most.
 
     Positions count from 0 at the first column of the weights. Mask what is no word: padding, start and end tokens. A
@@ -80,27 +80,29 @@ def hard_links(weights, query_mask=None, value_mask=None, threshold=None):
     Example:
 
     >>> weights = [[[0.7, 0.3, 0.0], [0.1, 0.4, 0.5]]]
-    >>> [sorted(links) for links in hard_links(weights)]
+    >>> [sorted(links) for links in extract_alignment(weights)]
     [[(0, 0), (2, 1)]]
-    >>> [sorted(links) for links in hard_links(weights, threshold=0.3)]
+    >>> [sorted(links) for links in extract_alignment(weights, threshold=0.3)]
     [[(0, 0), (1, 0), (1, 1), (2, 1)]]
-    >>> [sorted(links) for links in hard_links(weights, value_mask=[[True, True, False]])]
+    >>> [sorted(links) for links in extract_alignment(weights, value_mask=[[True, True, False]])]
     [[(0, 0), (1, 1)]]
     """
     weights = ops.convert_to_numpy(ops.cast(ops.convert_to_tensor(weights), "float32"))
     if weights.ndim != 3:
         raise ValueError(
-            "hard_links expected weights of shape (batch, target_time, source_time), received shape "
+            "extract_alignment expected weights of shape (batch, target_time, source_time), received shape "
             f"{weights.shape}. Put a single sentence into a batch of one: weights[None]."
         )
     if threshold is not None and not threshold > 0:
-        raise ValueError(f"hard_links expected threshold to be a number above 0, received {threshold!r}.")
+        raise ValueError(f"extract_alignment expected threshold to be a number above 0, received {threshold!r}.")
     batch, target_time, source_time = weights.shape
     rows = _mask("query_mask", query_mask, (batch, target_time))[:, :, None]
     columns = _mask("value_mask", value_mask, (batch, source_time))[:, None, :]
     weights = np.where(rows & columns, weights, 0.0)
     if not (weights >= 0).all():
-        raise ValueError("hard_links expected weights of 0 and more, received negative ones or NaN. Pass no logits.")
+        raise ValueError(
+            "extract_alignment expected weights of 0 and more, received negative ones or NaN. Pass no logits."
+        )
     if threshold is None:
         linked = (weights > 0) & (np.arange(source_time) == weights.argmax(axis=2)[:, :, None])
     else:
@@ -127,5 +129,7 @@ def _mask(name, mask, shape):
         return np.ones(shape, "bool")
     mask = ops.convert_to_numpy(mask).astype("bool")
     if mask.shape != shape:
-        raise ValueError(f"hard_links expected {name} of shape {shape}, as in the weights, received {mask.shape}.")
+        raise ValueError(
+            f"extract_alignment expected {name} of shape {shape}, as in the weights, received {mask.shape}."
+        )
     return mask

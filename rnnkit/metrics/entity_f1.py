@@ -31,7 +31,7 @@ class EntityF1(keras.metrics.Metric):
     tokens of a text are in no entity, so that a tagger which never finds one is right on most tokens: accuracy hides
     what F1 shows.
 
-    Tags of IOB1, BIO and BIOES are read by one rule, that of `rnnkit.text.spans`, of the CoNLL evaluations and of
+    Tags of IOB1, BIO and BIOES are read by one rule, that of `rnnkit.text.tags_to_spans`, of the CoNLL evaluations and of
     seqeval unless it is told to be strict: published figures are made with it. It also reads tags that break their
     scheme, as a softmax at each token gives them. The rule is the same for each scheme, so no argument names one.
 

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 
 from rnnkit.plotting.style import BLUE, GREEN, ORANGE, PURPLE
-from rnnkit.text.tags import spans
+from rnnkit.text.tags import tags_to_spans
 
 ENTITY_COLOURS = {"PER": BLUE, "ORG": PURPLE, "LOC": GREEN, "MISC": ORANGE}
 _WORDS, _TYPES = 9.5, 7.5  # sizes of the letters, in points
@@ -51,7 +51,7 @@ def draw_entities(sentences, tags, true=None, columns=96):
         for word, (x, y) in zip(words, place, strict=True):
             axes.text(x, y, word, va="center", family="DejaVu Sans Mono", fontsize=_WORDS)
     for words, row, right, place in zip(sentences, tags, true, places, strict=True):
-        found, expected = spans(row), spans(right)
+        found, expected = tags_to_spans(row), tags_to_spans(right)
         for type, begin, end in found:
             _draw(axes, words, place, begin, end, type, boxed=True)
         for type, begin, end in expected if true is not tags else []:

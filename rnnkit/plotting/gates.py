@@ -58,7 +58,7 @@ def gate_histograms(gates, axes=None):
     """Draws how each gate's values are distributed between 0, closed, and 1, open, over all steps and units.
 
     Args:
-        gates: dict from names to arrays of any shape, as `rnnkit.inspect.record_gates` returns it. Only gates are drawn
+        gates: dict from names to arrays of any shape, as `rnnkit.diagnostics.record_gates` returns it. Only gates are drawn
             (i, f and o of an LSTM, z and r of a GRU): C, h and the candidate are passed over, and so is NaN, the value
             of a gate in the padding.
         axes: as many Matplotlib axes as there are gates; a new figure with one row of them if left out.

@@ -10,12 +10,12 @@ _LABELS = {
 
 
 def gradient_flow(flows, quantity="jacobian_products", axes=None):
-    """Draws what `rnnkit.inspect.gradient_flow` measured: on a log scale, over the steps back from the end.
+    """Draws what `rnnkit.diagnostics.gradient_flow` measured: on a log scale, over the steps back from the end.
 
     A line is the median of the sequences. Zeros, such as the gradient in padding, are left out.
 
     Args:
-        flows: dict from labels to what `rnnkit.inspect.gradient_flow` returned; or one such result.
+        flows: dict from labels to what `rnnkit.diagnostics.gradient_flow` returned; or one such result.
         quantity: `"jacobian_products"` (dh_T/dh_t) or `"state_gradients"` (dL/dh_t).
         axes: where to draw; the current axes if left out.
 
@@ -27,7 +27,7 @@ def gradient_flow(flows, quantity="jacobian_products", axes=None):
 
     Example:
 
-    >>> from rnnkit.inspect import GradientFlow
+    >>> from rnnkit.diagnostics import GradientFlow
     >>> flow = GradientFlow(np.ones((1, 3)), np.array([[0.25, 0.5, 1.0]]), None, 0.5)
     >>> axes = gradient_flow({"half a step": flow}, axes=plt.figure().gca())
     >>> axes.lines[0].get_xdata().tolist(), axes.lines[0].get_ydata().tolist()

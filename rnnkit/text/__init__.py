@@ -5,9 +5,11 @@
 | `Vocabulary` | tokens become integers |
 | `encode_characters` | words become the integers of their letters |
 | `NGram` | the language model without a network |
-| `spans`, `tags_of` | entities from the tags of a sentence, and back |
-| `check_tags`, `convert` | whether tags keep to a scheme (IOB1, BIO, BIOES), and the same in another one |
+| `tags_to_spans`, `spans_to_tags` | entities from the tags of a sentence, and back |
+| `check_tags`, `convert_tags` | whether tags keep to a scheme (IOB1, BIO, BIOES), and the same in another one |
 | `legal_transitions` | which tag may follow which |
+| `read_conll` | sentences with a tag for each word, from a file in columns |
+| `read_pairs` | sentences and their translations, from a file with one pair per line |
 
 `Vocabulary` and `NGram` work on sequences of tokens: a string is the sequence of its characters, a list of strings a
 sequence of words.
@@ -15,16 +17,20 @@ sequence of words.
 
 from rnnkit.text.characters import encode_characters
 from rnnkit.text.ngram import NGram
-from rnnkit.text.tags import check_tags, convert, legal_transitions, spans, tags_of
+from rnnkit.text.read_conll import read_conll
+from rnnkit.text.read_pairs import read_pairs
+from rnnkit.text.tags import check_tags, convert_tags, legal_transitions, spans_to_tags, tags_to_spans
 from rnnkit.text.vocabulary import Vocabulary
 
 __all__ = [
     "NGram",
     "Vocabulary",
     "check_tags",
-    "convert",
+    "convert_tags",
     "encode_characters",
     "legal_transitions",
-    "spans",
-    "tags_of",
+    "read_conll",
+    "read_pairs",
+    "tags_to_spans",
+    "spans_to_tags",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 _PREFIXES = {"IOB1": "BI", "BIO": "BI", "BIOES": "BIES"}
 
 
-def spans(tags):
+def tags_to_spans(tags):
     """The entities that tags mark.
 
     All three schemes are read by one rule, that of the CoNLL evaluations: an entity goes on as long as its type does,
@@ -35,7 +35,7 @@ def spans(tags):
 
     Example:
 
-    >>> spans(["B-PER", "I-PER", "O", "B-LOC"])
+    >>> tags_to_spans(["B-PER", "I-PER", "O", "B-LOC"])
     [('PER', 0, 2), ('LOC', 3, 4)]
 
     References:
@@ -43,7 +43,7 @@ def spans(tags):
     """
     found = []
     before = "O"
-    for position, tag in enumerate(_tags("spans", tags)):
+    for position, tag in enumerate(_tags("tags_to_spans", tags)):
         _, type = split_tag(tag)
         if goes_on(before, tag):
             found[-1] = (type, found[-1][1], position + 1)
@@ -53,7 +53,7 @@ def spans(tags):
     return found
 
 
-def tags_of(spans, length, scheme="BIO"):
+def spans_to_tags(spans, length, scheme="BIO"):
     """The tags that mark entities.
 
     Args:
@@ -69,9 +69,9 @@ def tags_of(spans, length, scheme="BIO"):
 
     Example:
 
-    >>> tags_of([("PER", 0, 2), ("PER", 2, 3)], 4)
+    >>> spans_to_tags([("PER", 0, 2), ("PER", 2, 3)], 4)
     ['B-PER', 'I-PER', 'B-PER', 'O']
-    >>> tags_of([("PER", 0, 2), ("PER", 2, 3)], 4, "BIOES")
+    >>> spans_to_tags([("PER", 0, 2), ("PER", 2, 3)], 4, "BIOES")
     ['B-PER', 'E-PER', 'S-PER', 'O']
     """
     _check_scheme(scheme)
@@ -80,7 +80,7 @@ def tags_of(spans, length, scheme="BIO"):
     for type, begin, end in sorted(spans, key=lambda span: span[1]):
         if not last_end <= begin < end <= length:
             raise ValueError(
-                f"tags_of expected spans (type, begin, end) of at least one token that do not overlap, from 0 to "
+                f"spans_to_tags expected spans (type, begin, end) of at least one token that do not overlap, from 0 to "
                 f"{length}; received {(type, begin, end)!r}"
                 + (f" behind one that ends at {last_end}." if last_end else ".")
             )
@@ -93,7 +93,7 @@ def tags_of(spans, length, scheme="BIO"):
     return tags
 
 
-def convert(tags, source, target):
+def convert_tags(tags, source, target):
     """The same entities in another scheme.
 
     Args:
@@ -109,11 +109,11 @@ def convert(tags, source, target):
 
     Example:
 
-    >>> convert(["I-PER", "I-PER", "B-PER", "O"], "IOB1", "BIO")
+    >>> convert_tags(["I-PER", "I-PER", "B-PER", "O"], "IOB1", "BIO")
     ['B-PER', 'I-PER', 'B-PER', 'O']
     """
     check_tags(tags, source)
-    return tags_of(spans(tags), len(tags), target)
+    return spans_to_tags(tags_to_spans(tags), len(tags), target)
 
 
 def check_tags(tags, scheme="BIO"):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import tree
 
-from rnnkit.layers.arguments import check_positive_integer
-from rnnkit.layers.states import recurrent_layers
+from rnnkit.arguments import check_positive_integer
+from rnnkit.layers.nested_layers import recurrent_layers
 
 
 def truncated_bptt(model, inputs, targets, k1, k2=None, sample_weight=None):

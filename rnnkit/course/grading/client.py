@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 
-from rnnkit.course.grading import sandbox, values
+from rnnkit.course.grading import sandbox, wire
 from rnnkit.course.grading.server import BESIDE, JUDGED
 
 KEPT = ["LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "KERAS_BACKEND", "ONEDNN_MAX_CPU_ISA"]
@@ -33,7 +33,7 @@ class Server:
     def __init__(self, modules, limits, isolation="auto"):
         self.limits = limits
         ours, theirs = socket.socketpair()
-        checks = pathlib.Path(__file__).resolve().parents[2] / "checks"
+        checks = pathlib.Path(__file__).resolve().parents[1] / "checks"
         settings = {
             "modules": modules,
             "limits": dataclasses.asdict(limits),
@@ -54,7 +54,7 @@ class Server:
         theirs.close()
         self._stream = ours
         try:
-            ready = json.loads(values.receive(ours))
+            ready = json.loads(wire.receive(ours))
         except EOFError:
             self.close()
             raise RuntimeError("the server of the grading did not start") from None
@@ -84,12 +84,12 @@ class Server:
                 socket.send_fds(self._stream, [BESIDE if beside else JUDGED], [theirs.fileno()])
             process = None
             try:
-                begun = json.loads(values.receive(ours))
+                begun = json.loads(wire.receive(ours))
                 if "problem" in begun:
                     raise RuntimeError(begun["problem"])
                 process = begun["process"]
-                values.send(ours, json.dumps(job).encode())
-                return json.loads(values.receive(ours))
+                wire.send(ours, json.dumps(job).encode())
+                return json.loads(wire.receive(ours))
             except (EOFError, OSError) as problem:
                 self._must_live()
                 if process is not None and isinstance(problem, TimeoutError):

@@ -18,8 +18,8 @@ import signal
 import time
 import traceback
 
-from rnnkit.course.grading import answering, sandbox, values
-from rnnkit.course.grading.stand_in import Objects, pickled
+from rnnkit.course.grading import sandbox, wire, worker
+from rnnkit.course.grading.remote_proxy import Objects, pickled
 
 MOST_SHOWN = 4000  # characters of one message
 TIME_IS_UP = "The time was up. An endless loop?"
@@ -36,14 +36,14 @@ def judge(stream, limits, namespaces, beside, hidden):
         hidden: folders that the student's process must not see.
     """
     try:
-        warden, ours = sandbox.start(answering.answer, limits, namespaces, [] if beside else hidden)
+        supervisor, ours = sandbox.start(worker.answer, limits, namespaces, [] if beside else hidden)
     except OSError as problem:
-        values.send(stream, json.dumps({"problem": str(problem)}).encode())
+        wire.send(stream, json.dumps({"problem": str(problem)}).encode())
         return
     sandbox.limit_memory(2 * limits.memory)  # a test could take much of it with what the submission returns
-    values.send(stream, json.dumps({"process": os.getpid()}).encode())
-    job = json.loads(values.receive(stream))
-    student = Student(ours, warden, limits)
+    wire.send(stream, json.dumps({"process": os.getpid()}).encode())
+    job = json.loads(wire.receive(stream))
+    student = Student(ours, supervisor, limits)
     begin = time.monotonic()
     signal.signal(signal.SIGALRM, time_is_up)
     signal.setitimer(signal.ITIMER_REAL, job["seconds"])
@@ -51,7 +51,7 @@ def judge(stream, limits, namespaces, beside, hidden):
         report = judged(job, student, beside)
     signal.setitimer(signal.ITIMER_REAL, 0)
     student.end()
-    values.send(stream, json.dumps({**report, "seconds": time.monotonic() - begin}).encode())
+    wire.send(stream, json.dumps({**report, "seconds": time.monotonic() - begin}).encode())
 
 
 def judged(job, student, beside):
@@ -75,7 +75,7 @@ def judged(job, student, beside):
             try:
                 student.ask("run", source, label)
             except ModuleNotFoundError as problem:
-                if "rnnkit.checks" not in str(problem):  # these are hidden from it
+                if "rnnkit.course.checks" not in str(problem):  # these are hidden from it
                     raise
             execute(source, label, names)
         for label, source in job["cells"]:
@@ -157,12 +157,12 @@ class Student:
 
     Args:
         stream: socket to that process.
-        warden: process id of its warden.
+        supervisor: process id of its supervisor.
         limits: `sandbox.Limits`, for messages.
     """
 
-    def __init__(self, stream, warden, limits):
-        self.stream, self.warden, self.limits = stream, warden, limits
+    def __init__(self, stream, supervisor, limits):
+        self.stream, self.supervisor, self.limits = stream, supervisor, limits
         self.objects = Objects()  # of the tests, which were handed to the student's code
         self.printed, self.frames, self.changed = "", [], False
 
@@ -180,8 +180,8 @@ class Student:
         question = pickled((kind, *arguments), self.objects)
         try:
             reply = self.exchange(question)
-            value = values.decoded(reply.get("value"), self.ask, self.objects)
-            self.printed += str(reply["printed"])[: answering.MOST_PRINTED - len(self.printed)]
+            value = wire.decoded(reply.get("value"), self.ask, self.objects)
+            self.printed += str(reply["printed"])[: worker.MOST_PRINTED - len(self.printed)]
             self.changed |= bool(reply.get("changed"))
             kinds = [str(kind)[:100] for kind in reply.get("error", [])]
             message = str(reply.get("message"))[:MOST_SHOWN]
@@ -192,16 +192,16 @@ class Student:
             raise Gone(f"The process of this exercise sent back {problem}.") from None
         if kinds:
             self.frames = frames
-            raise answering.as_exception(kinds, message)
+            raise worker.as_exception(kinds, message)
         return value
 
     def exchange(self, question):
         """Sends a question; returns the reply. Before that, the student's code may use objects that it was handed."""
-        values.send(self.stream, question)
-        reply = json.loads(values.receive(self.stream))
+        wire.send(self.stream, question)
+        reply = json.loads(wire.receive(self.stream))
         while "asks" in reply:
-            values.send(self.stream, self.used(reply["asks"], reply["arguments"]))
-            reply = json.loads(values.receive(self.stream))
+            wire.send(self.stream, self.used(reply["asks"], reply["arguments"]))
+            reply = json.loads(wire.receive(self.stream))
         return reply
 
     def used(self, kind, arguments):
@@ -209,7 +209,7 @@ class Student:
         try:
             if kind not in ("call", "attribute", "iterate", "following"):
                 raise ValueError(f"expected something that objects can do, got {kind!r:.50}")
-            value = getattr(self.objects, kind)(*values.decoded(arguments, self.ask, self.objects))
+            value = getattr(self.objects, kind)(*wire.decoded(arguments, self.ask, self.objects))
             return pickled((None, value), self.objects)
         except Exception as problem:
             kinds = [kind.__name__ for kind in type(problem).__mro__]
@@ -221,9 +221,9 @@ class Student:
         return "The process of this exercise ended: by os._exit(), a crash, or for want of memory."
 
     def end(self):
-        """Ends the process; returns whether its warden had ended it for its memory."""
-        warden, self.warden = self.warden, None
-        return warden is not None and sandbox.end(warden)
+        """Ends the process; returns whether its supervisor had ended it for its memory."""
+        supervisor, self.supervisor = self.supervisor, None
+        return supervisor is not None and sandbox.end(supervisor)
 
 
 class Gone(BaseException):

@@ -205,4 +205,4 @@ def modules_of(sources):
     return [module for module in dict.fromkeys(modules) if not module.startswith(CHECKS)]
 
 
-CHECKS = "rnnkit.checks"
+CHECKS = "rnnkit.course.checks"

@@ -2,8 +2,8 @@
 
 `confine` is called once, in the server: from then on it and its children see the system's and Python's folders,
 read-only, and nothing else of the machine. `start` runs a function in a process of its own, behind further walls: no
-network, no sight of other processes, a small folder of its own, no privileges, limits. A warden, its parent, ends it
-when all its processes together take too much memory; killing the warden ends them all.
+network, no sight of other processes, a small folder of its own, no privileges, limits. A supervisor, its parent, ends it
+when all its processes together take too much memory; killing the supervisor ends them all.
 
 Where namespaces are not available (macOS, many containers), `start` still limits and still ends the process, but it
 then runs as the user who grades, among this user's files.
@@ -26,7 +26,7 @@ SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache
 DEVICES = ["null", "zero", "full", "random", "urandom"]
 SCRATCH = "/tmp"
 NOBODY = 65534
-OUT_OF_MEMORY = 99  # exit status of a warden
+OUT_OF_MEMORY = 99  # exit status of a supervisor
 BEGUN = b"+"
 LINUX = sys.platform == "linux"
 
@@ -140,20 +140,20 @@ def start(function, limits, namespaces, hidden=()):
         hidden: folders that the function must not see; only with namespaces.
 
     Returns:
-        The process id of its warden, and the other end of the socket. Ending the warden ends all that it guards, and
+        The process id of its supervisor, and the other end of the socket. Ending the supervisor ends all that it guards, and
         it ends when the function's process does.
 
     Raises:
         OSError: the process could not be confined, so the function was not called.
     """
     ours, theirs = socket.socketpair()
-    warden = os.fork()
-    if warden:
+    supervisor = os.fork()
+    if supervisor:
         theirs.close()
         said = ours.recv(1)
         if said == BEGUN:
-            return warden, ours
-        os.waitpid(warden, 0)
+            return supervisor, ours
+        os.waitpid(supervisor, 0)
         raise OSError(f"a submission could not be confined: {ours.recv(1000).decode() or 'no word why'}")
     status = 1
     try:
@@ -168,7 +168,7 @@ def start(function, limits, namespaces, hidden=()):
 
 
 def guard(function, stream, limits, namespaces, hidden):
-    """What a warden does: makes the walls and the process behind them, and waits for its end.
+    """What a supervisor does: makes the walls and the process behind them, and waits for its end.
 
     Raises:
         OutOfMemory: it ended the process, which took too much.
@@ -202,11 +202,11 @@ def guard(function, stream, limits, namespaces, hidden):
     watch(process, limits, namespaces, scratch)
 
 
-def end(warden):
-    """Ends a warden and what it guards; returns whether it had ended them itself, for their memory."""
+def end(supervisor):
+    """Ends a supervisor and what it guards; returns whether it had ended them itself, for their memory."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(warden, signal.SIGTERM)
-    _, status = os.waitpid(warden, 0)
+        os.kill(supervisor, signal.SIGTERM)
+    _, status = os.waitpid(supervisor, 0)
     return os.waitstatus_to_exitcode(status) == OUT_OF_MEMORY
 
 

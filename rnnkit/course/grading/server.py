@@ -14,7 +14,7 @@ import socket
 import sys
 import traceback
 
-from rnnkit.course.grading import judge, sandbox, values
+from rnnkit.course.grading import judge, sandbox, wire
 from rnnkit.course.session import quiet_native_stderr
 
 JUDGED, BESIDE = b"j", b"b"  # the byte that comes with a socket
@@ -36,7 +36,7 @@ def main():
         for module in settings["modules"]:
             with contextlib.suppress(Exception):  # the lesson's own import will say it
                 importlib.import_module(module)
-    values.send(stream, json.dumps({"namespaces": namespaces, "problem": problem, "ready": ready}).encode())
+    wire.send(stream, json.dumps({"namespaces": namespaces, "problem": problem, "ready": ready}).encode())
     serve(stream, limits, namespaces, settings["hidden"])
 
 

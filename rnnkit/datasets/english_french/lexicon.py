@@ -1,8 +1,9 @@
-"""The words of `rnnkit.datasets.translation_pairs`, read from rnnkit/data/english_french.txt."""
+"""The words of `rnnkit.datasets.translation_pairs`, read from data/english_french.txt."""
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+
+from rnnkit.datasets.data_file import data_file
 
 VOWELS = tuple("aeiouhâàéèêîôûœ")  # an h is silent in every word of the lexicon
 
@@ -80,7 +81,7 @@ class Lexicon:
 @cache
 def lexicon():
     """The `Lexicon` of this project."""
-    text = resources.files("rnnkit").joinpath("data", "english_french.txt").read_text(encoding="utf-8")
+    text = data_file("english_french.txt").read_text(encoding="utf-8")
     return read_lexicon(text)
 
 

@@ -1,0 +1,350 @@
+"""Backpropagation through time on JAX: the loop forward and the loop backward, written down.
+
+Left to itself, JAX takes the gradient of a weight apart into one product a step, and keeps whatever the derivative of a
+step needs. Here the forward loop keeps the states and the recurrent products, and the backward loop differentiates one
+step at a time from them. What no other step waits for, the gradient of the kernels, is one product after the loop.
+
+Where nothing asks for gradients, nothing is kept. There, long inputs are projected some steps at a time: for all steps
+at once, they would be new memory in every call, whose pages cost more than the product itself.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from keras import StatelessScope
+
+from rnnkit.backend.plain_recurrence import NeedsPlainLoop
+from rnnkit.ops.recurrent_product import computed_by, kernels_of, plain_product, with_kernels
+
+BYTES_OF_A_BLOCK = 2**21  # by measurement
+
+
+def bptt_scan(project, step, carry, sequences, constants, variables):
+    """`scan` with a backward pass of its own, which can be differentiated again, but not forward (`jax.jvp`).
+
+    Args:
+        project: function of any number of steps of `sequences`, which returns as many of what `step` takes, and does
+            nothing else: see `is_pure`.
+        step: `carry, output = step(carry, x_t, constants)`.
+        carry, constants: lists of tensors.
+        sequences: nested structure of tensors `(time, batch, ...)`.
+        variables: list of the Keras variables that `project` and the step read.
+
+    Returns:
+        The outputs of all steps, stacked, and the last carry.
+
+    Raises:
+        NeedsPlainLoop: nothing was computed; the plain loop has to.
+    """
+    sequences, structure = jax.tree.flatten(sequences)
+    arguments = list(carry), sequences, [*constants, *(variable.value for variable in variables)]
+    loop = _Loop(project, step, structure, variables, arguments)
+    run = jax.custom_vjp(loop.forward)
+    run.defvjp(loop.forward_and_keep, loop.backward)
+    return run(*arguments)
+
+
+def is_pure(project, sequences, variables):
+    """Whether `project` computes from sequences and variables alone, changes no variable, and adds no loss."""
+    changed, losses, outside = None, None, _values_outside()
+
+    def run(sequences, values):
+        nonlocal changed, losses
+        projected, changed, losses = _with_values(variables, values, outside, lambda: project(sequences))
+        return projected
+
+    traced = jax.make_jaxpr(run)(sequences, [variable.value for variable in variables])
+    return not (changed or losses or _has_tracers(traced.consts))
+
+
+class _Loop:
+    """The three passes, of the first carry, the sequences, and what every step reads: constants and weights."""
+
+    def __init__(self, project, step, structure, variables, arguments):
+        self.step, self.variables, self.outside = step, variables, _values_outside()
+        self.project = lambda sequences: project(jax.tree.unflatten(structure, sequences))
+        first, sequences, read = arguments
+        bases = []
+
+        def without_bases(carry, inputs, read):
+            def compute(state, kernel, base, bias):
+                sums = plain_product(state, kernel, None, bias)
+                bases.append([k for k, x in enumerate(inputs) if x is base and _alike(x, sums)])
+                return sums
+
+            with computed_by(compute):
+                return self._step(carry, inputs, read)
+
+        projected = jax.eval_shape(self._projected, sequences, read)
+        inputs = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in projected]
+        traced = jax.make_jaxpr(without_bases)(first, inputs, read)
+        if _has_tracers(traced.consts):
+            raise NeedsPlainLoop("its cell reads a tensor that is neither state, input nor weight")
+        if not bases:
+            raise NeedsPlainLoop("its cell has no recurrent_product")
+        # The sequences that are nothing but the base of one product, by number, and which product that is.
+        reads = {id(x) for x in traced.jaxpr.outvars} | {id(x) for line in traced.jaxpr.eqns for x in line.invars}
+        inputs = traced.jaxpr.invars[len(first) :]
+        self.base_of = {
+            found[0]: n
+            for n, found in enumerate(bases)
+            if found and bases.count(found) == 1 and id(inputs[found[0]]) not in reads
+        }
+        self.steps_of_a_block = self._steps_of_a_block(projected)
+
+    def _steps_of_a_block(self, projected):
+        """How many steps are projected at a time where nothing is kept: a divisor of their number.
+
+        If not all, and more is read of the projected inputs than the base of a product, one: XLA then works on what it
+        has just computed, instead of reading a part of one step of a sequence, as `_of_projected` says.
+        """
+        time = len(projected[0])
+        size = math.prod(projected[0].shape)
+        if not isinstance(size, int):  # the size of the batch is not known
+            return time
+        bytes_of_a_step = sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in projected)
+        if time * bytes_of_a_step <= BYTES_OF_A_BLOCK:
+            return time
+        if any(_is_floating(x) for x in self._bases_and_rest(projected)[1]):
+            return 1
+        divisors = (steps for steps in range(1, time) if time % steps == 0)
+        return max((steps for steps in divisors if steps * bytes_of_a_step <= BYTES_OF_A_BLOCK), default=1)
+
+    def forward(self, first, sequences, read):
+        """The outputs of all steps and the last carry."""
+        time, steps = len(sequences[0]), self.steps_of_a_block
+        if steps == time:
+            return self._of_projected(first, self._projected(sequences, read), read)
+
+        def block(carry, sequences):
+            outputs, last = self._of_projected(carry, self._projected(sequences, read), read)
+            return last, outputs
+
+        blocks = [x.reshape(time // steps, steps, *x.shape[1:]) for x in sequences]
+        last, outputs = lax.scan(block, first, blocks)
+        return outputs.reshape(time, *outputs.shape[2:]), last
+
+    def _of_projected(self, first, projected, read):
+        """`forward`, of projected inputs.
+
+        What is not a base is read one step ahead. So it is a tensor of its own to XLA, which would not vectorize what
+        is done to a part of one step of a sequence, as to the sums of one gate: a GRU took twice as long.
+        """
+        bases, rest = self._bases_and_rest(projected)
+
+        def step(carry, now):
+            (before, inputs), (t, bases) = carry, now
+            after, output = self._step(before, self._with_bases(inputs, bases), read)
+            return (after, _at(t + 1, rest)), output
+
+        (last, _), outputs = lax.scan(step, (first, _at(0, rest)), (_times(projected), bases))
+        return outputs, last
+
+    def forward_and_keep(self, first, sequences, read):
+        """What `forward` returns, and what `backward` needs.
+
+        Of all steps, these are the states before, the recurrent products and their factors.
+
+        A product is written over its base where that is a sequence: what takes less memory takes less time.
+        """
+
+        def project(floating):
+            projected = self._projected(*_filled(floating, (sequences, read)))
+            return _floating(projected), projected
+
+        _, through_projection, projected = jax.vjp(project, _floating((sequences, read)), has_aux=True)
+        at_0 = _at(0, projected)
+        times, kernels = _times(projected), self._kernels(first, at_0, read)
+        over, rest = self._bases_and_rest(projected)
+        order = None
+
+        def step(carry, t):
+            before, over, inputs = carry
+            multiplied, products, product = [], [], with_kernels(kernels)
+
+            def compute(state, kernel, base, bias):
+                multiplied.append(state)
+                products.append(product(state, kernel, base, bias))
+                return products[-1]
+
+            with computed_by(compute):
+                after, output = self._step(before, inputs, read)
+            over = _written(t, over, [products[n] for n in self.base_of.values()])
+            products = [None if n in self.base_of.values() else x for n, x in enumerate(products)]
+            nonlocal order
+            distinct, order = _distinct((before, multiplied, products))
+            # The next bases are read once the products are written: in the other order, XLA would copy them all.
+            inputs = self._with_bases(_at(t + 1, rest), _at(t + 1, over))
+            return (after, over, inputs), (output, distinct)
+
+        (last, over, _), (outputs, distinct) = lax.scan(step, (first, over, at_0), times)
+        before, multiplied, products = jax.tree.map(lambda number: distinct[number], order)
+        for n, x in zip(self.base_of.values(), over, strict=True):
+            products[n] = x
+        return (outputs, last), (through_projection, first, projected, read, before, multiplied, products)
+
+    def backward(self, kept, d_results):
+        """The gradients of the arguments, None for those that are not floating point.
+
+        The gradient of what a step reads is written over it.
+        """
+        through_projection, first, projected, read, before, multiplied, products = kept
+        d_outputs, d_last = _floating(d_results)
+        at_0 = self._with_bases(_at(0, projected), [products[n][0] for n in self.base_of.values()])
+        kernels, through_kernels = jax.vjp(lambda x: self._kernels(first, at_0, _filled(x, read)), _floating(read))
+        transposed = [kernel.T for kernel, _ in kernels]
+        times, others = _times(products), [None if _is_floating(x) else x for x in projected]
+
+        def step(carry, now):
+            (d_after, d_read, over), (t, before, others, d_output) = carry, now
+            inputs, results = _at(t, over)
+            # A base is not read again: anything of its shape stands in for it.
+            inputs = self._with_bases(_filled(inputs, others), [results[n] for n in self.base_of.values()])
+            everything = before, inputs, read
+
+            def differentiable(floating, nudges):
+                """The step's results: if a product were greater by its nudge, its gradient is that of the nudge."""
+                before, inputs, read = _filled(floating, everything)
+                numbers = iter(range(len(nudges)))
+
+                def compute(state, kernel, base, bias):
+                    n = next(numbers)
+                    summand = nudges[n] if base is None else base + nudges[n]
+                    return _kept_product(state.astype(summand.dtype), summand, results[n], transposed[n])
+
+                with computed_by(compute):
+                    after, output = self._step(before, inputs, read)
+                return _floating((output, after))
+
+            nudges = [jnp.zeros_like(x) for x in results]
+            _, through_step = jax.vjp(differentiable, _floating(everything), nudges)
+            (d_before, d_inputs, d_step), d_products = through_step((d_output, d_after))
+            d_inputs = [None if x is None else d for x, d in zip(over[0], d_inputs, strict=True)]
+            return (d_before, jax.tree.map(jnp.add, d_read, d_step), _written(t, over, (d_inputs, d_products))), None
+
+        # Of the kernels' gradients, the loop leaves the factors.
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.promote_types(x.dtype, "float32")), _floating(read))
+        start = d_last, nothing, (_floating(projected), products)
+        now = times, before, others, d_outputs
+        (d_first, d_read, (d_projected, d_products)), _ = lax.scan(step, start, now, reverse=True)
+        d_projected = self._with_bases(d_projected, [d_products[n] for n in self.base_of.values()])
+        d_kernels = [
+            ((_rows(x).T @ _rows(d)).astype(kernel.dtype), None if bias is None else _rows(d).sum(0).astype(bias.dtype))
+            for x, d, (kernel, bias) in zip(multiplied, d_products, kernels, strict=True)
+        ]
+        (d_weights,) = through_kernels(d_kernels)
+        ((d_sequences, d_projecting),) = through_projection(d_projected)
+        d_read = jax.tree.map(lambda d, *more: sum(more, d).astype(more[0].dtype), d_read, d_weights, d_projecting)
+        return d_first, d_sequences, d_read
+
+    def _kernels(self, first, inputs, read):
+        """Kernel and bias of each product of a step, in their order."""
+        return kernels_of(lambda: self._step(first, inputs, read))
+
+    def _bases_and_rest(self, sequences):
+        """The sequences that are nothing but a base, and the sequences with None in their places."""
+        bases = [sequences[k] for k in self.base_of]
+        return bases, [None if k in self.base_of else x for k, x in enumerate(sequences)]
+
+    def _with_bases(self, inputs, bases):
+        found = dict(zip(self.base_of, bases, strict=True))
+        return [found.get(k, x) for k, x in enumerate(inputs)]
+
+    def _projected(self, sequences, read):
+        _, weights = self._constants_and_weights(read)
+        projected, *_ = _with_values(self.variables, weights, self.outside, lambda: self.project(sequences))
+        projected, self.structure = jax.tree.flatten(projected)
+        return projected
+
+    def _step(self, carry, inputs, read):
+        constants, weights = self._constants_and_weights(read)
+        inputs = jax.tree.unflatten(self.structure, inputs)
+        (carry, output), changed, _ = _with_values(
+            self.variables, weights, self.outside, lambda: self.step(carry, inputs, constants)
+        )
+        if changed:
+            raise NeedsPlainLoop("its cell changes a variable in its step")
+        return list(carry), output
+
+    def _constants_and_weights(self, read):
+        return read[: len(read) - len(self.variables)], read[len(read) - len(self.variables) :]
+
+
+def _values_outside():
+    """The values of variables, by id, in the scope of now: JAX traces a gradient when that scope has ended."""
+    with StatelessScope() as scope:
+        return {} if scope.original_scope is None else dict(scope.original_scope.state_mapping)
+
+
+def _with_values(variables, values, outside, function):
+    """The result of `function` where variables have these values, whether it changes some, and the losses it adds.
+
+    `outside` has the values of variables that are not the cell's: see `_values_outside`.
+    """
+    with StatelessScope(collect_losses=True, initialize_variables=False) as scope:
+        scope.state_mapping.update(outside)
+        # The scope's constructor would cast them as Keras's autocast says, which is over when JAX traces a gradient.
+        scope.state_mapping.update({id(variable): value for variable, value in zip(variables, values, strict=True)})
+        before = dict(scope.state_mapping)
+        result = function()
+        changed = any(before.get(key) is not value for key, value in scope.state_mapping.items())
+    return result, changed, scope.losses
+
+
+@jax.custom_vjp
+def _kept_product(state, summand, result, transposed):
+    """A product that was computed before: `result`, with the gradients of `state @ kernel + summand`."""
+    return result
+
+
+_kept_product.defvjp(
+    lambda state, summand, result, transposed: (result, transposed),
+    lambda transposed, d: (d @ transposed.astype(d.dtype), d, None, None),
+)
+
+
+def _distinct(values):
+    """The tensors in `values`, each once, and `values` with their numbers in the places of tensors."""
+    tensors = {id(x): x for x in jax.tree.leaves(values)}
+    numbers = {key: number for number, key in enumerate(tensors)}
+    return list(tensors.values()), jax.tree.map(lambda x: numbers[id(x)], values)
+
+
+def _times(sequences):
+    return jnp.arange(len(jax.tree.leaves(sequences)[0]), dtype="uint32")
+
+
+def _at(t, stacks):
+    return jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, t, keepdims=False), stacks)
+
+
+def _written(t, stacks, values):
+    return jax.tree.map(lambda x, value: lax.dynamic_update_index_in_dim(x, value, t, 0), stacks, values)
+
+
+def _has_tracers(values):
+    return any(isinstance(x, jax.core.Tracer) for x in values)
+
+
+def _alike(a, b):
+    return (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+def _is_floating(x):
+    return x is not None and jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def _floating(values):
+    """`values` with None in the places of what is not floating point, and has no gradient."""
+    return jax.tree.map(lambda x: x if _is_floating(x) else None, values)
+
+
+def _filled(floating, values):
+    """`floating` with the tensors of `values` where it has none."""
+    return jax.tree.map(lambda x, value: value if x is None else x, floating, values, is_leaf=lambda x: x is None)
+
+
+def _rows(x):
+    return x.reshape(-1, x.shape[-1])

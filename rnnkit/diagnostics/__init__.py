@@ -1,0 +1,7 @@
+"""Looking inside recurrent networks."""
+
+from rnnkit.diagnostics.gradient_flow import GradientFlow, gradient_flow
+from rnnkit.diagnostics.record_gates import record_gates
+from rnnkit.diagnostics.retention import Retention, retention
+
+__all__ = ["GradientFlow", "Retention", "gradient_flow", "record_gates", "retention"]

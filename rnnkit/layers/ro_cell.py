@@ -1,0 +1,95 @@
+"""A cell from any two Keras layers."""
+
+import keras
+from keras import ops
+
+from rnnkit.arguments import check_positive_integer
+from rnnkit.layers.recurrent_cell import RecurrentCell
+
+
+@keras.saving.register_keras_serializable(package="rnnkit")
+class ROCell(RecurrentCell):
+    """The decks' abstraction as it stands: s_t = R(s_{t-1}, x_t) and y_t = O(s_t), with any Keras layers as R and O.
+
+    Args:
+        R: a layer or model that computes the next state `(batch, state_size)`. It takes [s_{t-1}, x_t] side by side,
+            `(batch, state_size + input_features)`; a model with two inputs takes s_{t-1} and x_t.
+        O: a layer or model that takes s_t and returns y_t; None for y_t = s_t.
+        state_size: features of s_t; found out from R where R can tell before it is built.
+        **kwargs: `name`, `dtype` (default: that of R), `trainable`.
+
+    Call arguments:
+        inputs: tensor `(batch, input_features)`, x_t.
+        states: list of one tensor `(batch, state_size)`, s_{t-1}.
+        training: whether this is a training run. Dropout inside of R or O draws at each step: not on JAX.
+
+    Returns:
+        y_t `(batch, output features of O)` and the list of the new state `[s_t]`.
+
+    Raises:
+        ValueError: R or O is not a Keras layer; the size of the state cannot be found out, or R returns another one.
+
+    Example:
+
+    >>> import keras, numpy as np, rnnkit.layers
+    >>> R = keras.Sequential([keras.layers.Dense(16, "relu"), keras.layers.Dense(4, "tanh")])
+    >>> layer = rnnkit.layers.Recurrent(rnnkit.layers.ROCell(R, keras.layers.Dense(2), state_size=4))
+    >>> tuple(layer(np.zeros((2, 5, 3), "float32")).shape)
+    (2, 2)
+
+    References:
+        "Recurrent neural networks: an abstraction" (deck).
+    """
+
+    def __init__(self, R, O=None, state_size=None, **kwargs):  # noqa: E741 (the decks' letter)
+        for name, layer in (("R", R), ("O", O)):
+            if not isinstance(layer, keras.layers.Layer) and not (name == "O" and layer is None):
+                raise ValueError(f"ROCell expected {name} to be a Keras layer, received {layer!r}.")
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = R.dtype_policy
+        super().__init__(**kwargs)
+        self.R, self.O = R, O
+        size = state_size
+        if size is None:
+            size = getattr(R, "units", None) or _features(getattr(R, "output_shape", None))
+        if size is None:
+            raise ValueError("ROCell cannot see how many features R returns: pass state_size=.")
+        size = check_positive_integer(type(self).__name__, "state_size", size)
+        self.state_size = [size]
+        self.output_size = size if O is None else _features(O.compute_output_shape((None, size)))
+
+    def build(self, input_shape):
+        (size,) = self.state_size
+        if not self.R.built:
+            self.R.build((input_shape[0], size + input_shape[-1]))
+        if self.O is not None and not self.O.built:
+            self.O.build((input_shape[0], size))
+
+    def step(self, projected, states, training=False):
+        two_inputs = isinstance(self.R, keras.Model) and len(getattr(self.R, "inputs", [])) == 2
+        state = self.R([states[0], projected] if two_inputs else ops.concatenate([states[0], projected], axis=-1))
+        if state.shape[-1] != self.state_size[0]:
+            raise ValueError(
+                f"ROCell expected R to return the next state with {self.state_size[0]} features, "
+                f"received {state.shape[-1]}: R's last layer and state_size must agree."
+            )
+        return self.readout([state]), [state]
+
+    def readout(self, states):
+        return states[0] if self.O is None else self.O(states[0])
+
+    def get_config(self):
+        layers = {"R": self.R, "O": self.O}
+        layers = {name: layer and keras.saving.serialize_keras_object(layer) for name, layer in layers.items()}
+        return {**super().get_config(), **layers, "state_size": self.state_size[0]}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        def layer(name):
+            return config[name] and keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+
+        return cls(**{**config, "R": layer("R"), "O": layer("O")})
+
+
+def _features(shape):
+    return shape[-1] if isinstance(shape, tuple) else None

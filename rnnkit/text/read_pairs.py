@@ -1,0 +1,73 @@
+"""A user's own pairs of sentences."""
+
+import gzip
+from pathlib import Path
+from typing import NamedTuple
+
+from rnnkit.text.lines import utf8_lines
+
+
+class Pairs(NamedTuple):
+    """Sentences and, at the same index, their translations."""
+
+    sources: list
+    targets: list
+
+
+def read_pairs(path):
+    """Reads pairs of sentences from a text file, one pair a line: source, tab, target.
+
+    This is the format of the files that ManyThings makes from Tatoeba. What follows a second tab (there it is the
+    licence) is not read. The file is in UTF-8, with or without a byte order mark. Lines end as on Unix or as on
+    Windows, and blank ones are passed over. Spaces around a sentence are dropped.
+
+    Args:
+        path: the file; one whose name ends in `.gz` is unpacked on the way.
+
+    Returns:
+        Named tuple `(sources, targets)` of two lists of strings, in the order of the file.
+
+    Raises:
+        ValueError: a line is not UTF-8, has no tab, or has an empty side, or there is no pair at all. The message names
+            the file, the line and the column, both counted from 1.
+        OSError: the file cannot be read or unpacked.
+
+    Example:
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "deu.txt")
+    ...     _ = path.write_text("Go.\\tGeh.\\tCC-BY 2.0\\nHi.\\tHallo!\\n", encoding="utf-8")
+    ...     pairs = read_pairs(path)
+    >>> pairs.sources, pairs.targets
+    (['Go.', 'Hi.'], ['Geh.', 'Hallo!'])
+
+    References:
+        ManyThings, "Tab-delimited bilingual sentence pairs", from the Tatoeba project, CC BY 2.0 France.
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    pairs = Pairs([], [])
+    for number, text in utf8_lines(path, content):
+        if not text.strip() and "\t" not in text:
+            continue
+        source, tab, rest = text.partition("\t")
+        target = rest.partition("\t")[0]
+        if not tab:
+            raise ValueError(
+                f"{path}, line {number}, column {len(text) + 1}: expected a tab between source and target, got the end "
+                f"of the line {text!r:.80}. Spaces are no tab."
+            )
+        for side, column, sentence in (("source", 1, source), ("target", len(source) + 2, target)):
+            if not sentence.strip():
+                raise ValueError(
+                    f"{path}, line {number}, column {column}: expected a {side}, got nothing in the line {text!r:.80}. "
+                    "Fill it in or delete the line."
+                )
+        pairs.sources.append(source.strip())
+        pairs.targets.append(target.strip())
+    if not pairs.sources:
+        raise ValueError(f"{path}: expected lines with source, tab and target, got a file without any.")
+    return pairs
