@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from rnnkit import layers
-from rnnkit.layers.nested_layers import plain
+from rnnkit.layers.recurrent_cell import plain
 
 BATCH, TIME, FEATURES, UNITS = 8, 6, 3, 4
 MASKS = {

@@ -5,7 +5,7 @@ from keras import ops, tree
 
 from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.decoder import Decoder
-from rnnkit.layers.recurrent_cell import size_of_output
+from rnnkit.layers.recurrent_cell import as_recurrent_cell
 
 
 class Steps:
@@ -28,7 +28,7 @@ class Steps:
 class DecoderSteps(Steps):
     def __init__(self, decoder):
         self.decoder = decoder
-        self.vocabulary = decoder.head.compute_output_shape((None, size_of_output(decoder.cell)))[-1]
+        self.vocabulary = decoder.head.compute_output_shape((None, as_recurrent_cell(decoder.cell).output_size))[-1]
 
     def prepare(self, states):
         return self.decoder.prepare(states)

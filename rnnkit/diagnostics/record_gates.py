@@ -11,7 +11,7 @@ from rnnkit import backend
 from rnnkit.diagnostics.recurrent_layer import recurrent_layer, replaced_loop
 from rnnkit.layers.gru import GRUCell
 from rnnkit.layers.lstm import LSTMCell
-from rnnkit.layers.recurrent_cell import RecurrentCell, project_inputs
+from rnnkit.layers.recurrent_cell import RecurrentCell
 
 
 def record_gates(layer_or_model, inputs, mask=None, layer=None, initial_state=None):
@@ -124,7 +124,7 @@ def _record(cell, sequences, states, mask, backwards):
     mask = ops.ones((batch, time), "bool") if mask is None else ops.cast(mask, "bool")
     if backwards:
         sequences, mask = ops.flip(sequences, axis=1), ops.flip(mask, axis=1)
-    projected = project_inputs(cell, ops.swapaxes(sequences, 0, 1), training=False)
+    projected = cell.project(ops.swapaxes(sequences, 0, 1), training=False)
     steps = ops.swapaxes(mask, 0, 1)[..., None]
 
     states, constants = cell.prepare(states)
@@ -151,10 +151,7 @@ def _with_gates(caller, layer):
     cell = getattr(layer, "cell", None)
     for theirs, ours in ((keras.layers.LSTMCell, LSTMCell), (keras.layers.GRUCell, GRUCell)):
         if type(cell) is theirs:
-            twin = ours.like(cell)
-            twin.build((None, cell.kernel.shape[0]))
-            twin.set_weights(cell.get_weights())
-            return twin
+            return ours.from_keras_cell(cell)
     if not hasattr(cell, "gates"):
         raise ValueError(
             f"{caller} expected a layer whose cell has gates (LSTM, GRU, ...), but {layer.name!r} has {cell!r}: a cell "

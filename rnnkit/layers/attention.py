@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from rnnkit.arguments import agree, check_positive_integer
+from rnnkit.layers.recurrent_cell import key_of
 from rnnkit.ops.masking import check_mask, without_padding
 
 
@@ -167,6 +168,9 @@ class LuongAttention(Attention):
     def get_config(self):
         return {**super().get_config(), "score": self.score_name}
 
+    def program_key(self):
+        return key_of(self, LuongAttention, self.score_name)
+
     def _build_score(self, query_features, value_features):
         if self.score_name == "dot" and query_features != value_features:
             raise ValueError(
@@ -228,6 +232,9 @@ class BahdanauAttention(Attention):
 
     def score(self, query, keys):
         return additive_score(ops.matmul(query, self.query_kernel), keys, self.score_vector)
+
+    def program_key(self):
+        return key_of(self, BahdanauAttention)
 
     def _build_score(self, query_features, value_features):
         self.query_kernel = self.add_weight((query_features, self.units), name="query_kernel")

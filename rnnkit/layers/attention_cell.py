@@ -5,7 +5,7 @@ from keras import ops
 
 from rnnkit.arguments import agree
 from rnnkit.layers.attention import Attention, AttentionOutput
-from rnnkit.layers.recurrent_cell import cells_inside, cells_with_dropout, program_key_of
+from rnnkit.layers.recurrent_cell import all_cells, as_recurrent_cell, key_of
 from rnnkit.layers.wrappers import WrapperCell, ZoneoutCell
 
 
@@ -175,7 +175,8 @@ class AttentionCell(WrapperCell):
         return self._inner_step, self.query_size, self._look_at_all_steps  # no step needs to know where another looked
 
     def program_key(self):
-        return program_key_of(self, self.cell, self.attention)
+        inner = as_recurrent_cell(self.cell).program_key()
+        return key_of(self, AttentionCell, inner, self.attention.program_key(), self.input_feeding, self.coverage)
 
     def gates(self, projected, states):
         """All that one step computes: the gates of the cell inside, alignment and context."""
@@ -228,9 +229,9 @@ class AttentionCell(WrapperCell):
 
 def refuse_draws_in_steps(owner, cell):
     """For what projects its inputs inside of the loop, where nothing can be drawn."""
-    if any(getattr(inner, "dropout_each_step", False) for inner, _ in cells_with_dropout(cell, 0)):
+    if any(getattr(inner, "dropout_each_step", False) for inner, _ in all_cells(cell)):
         draws, instead = "dropout_each_step", "dropout with one mask for the sequence (dropout_each_step=False)"
-    elif any(isinstance(inner, ZoneoutCell) for inner in cells_inside(cell)):
+    elif any(isinstance(inner, ZoneoutCell) for inner, _ in all_cells(cell)):
         draws, instead = "ZoneoutCell", "recurrent_dropout of the cell"
     else:
         return

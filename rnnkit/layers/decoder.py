@@ -5,7 +5,7 @@ from keras import ops, random, tree
 
 from rnnkit.layers.attention_cell import AttentionCell, refuse_draws_in_steps
 from rnnkit.layers.recurrent import Recurrent
-from rnnkit.layers.recurrent_cell import RecurrentCell, prepare, project_inputs, run_step, size_of_output
+from rnnkit.layers.recurrent_cell import RecurrentCell, as_recurrent_cell
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -86,7 +86,7 @@ class Decoder(keras.layers.Layer):
         if not self.recurrent.built:
             self.recurrent.build((batch, time, features), initial_state_shape)
         if not self.head.built:
-            self.head.build((batch, time, size_of_output(self.cell)))
+            self.head.build((batch, time, as_recurrent_cell(self.cell).output_size))
 
     def call(self, tokens, initial_state=None, training=False):
         if len(tokens.shape) != 2:
@@ -102,13 +102,13 @@ class Decoder(keras.layers.Layer):
             own = ops.logical_and(own, ops.arange(time) > 0)  # the first token is the start
             vectors = ops.concatenate([vectors, ops.cast(own, vectors.dtype)[..., None]], axis=-1)
             states = self.recurrent.get_initial_state(batch) if initial_state is None else initial_state
-            first = ops.zeros((batch, size_of_output(self.cell)), dtype=self.recurrent.compute_dtype)
+            first = ops.zeros((batch, as_recurrent_cell(self.cell).output_size), dtype=self.recurrent.compute_dtype)
             states = [first, *tree.flatten(states)]
             outputs = self.sampled(vectors, initial_state=states, mask=mask, training=training)
         return self.head(outputs)
 
     def compute_output_shape(self, tokens_shape, initial_state_shape=None):
-        return self.head.compute_output_shape((*tokens_shape, size_of_output(self.cell)))
+        return self.head.compute_output_shape((*tokens_shape, as_recurrent_cell(self.cell).output_size))
 
     def compute_mask(self, tokens, mask=None):
         """Where a token is followed by one that counts: where the embedding's mask is."""
@@ -117,7 +117,7 @@ class Decoder(keras.layers.Layer):
     def prepare(self, states):
         """The states of a run of `step`: a list of those that change, and of what does not."""
         states = [ops.cast(state, self.compute_dtype) for state in states]
-        return self.in_precision([states], function=lambda states: prepare(self.cell, states))
+        return self.in_precision([states], function=as_recurrent_cell(self.cell).prepare)
 
     def step(self, tokens, states):
         """One step of decoding.
@@ -134,11 +134,11 @@ class Decoder(keras.layers.Layer):
         return self.in_precision([vectors, states], function=self._step)
 
     def _step(self, vectors, states):
-        projected = project_inputs(self.cell, vectors, training=False)
+        projected = as_recurrent_cell(self.cell).project(vectors)
         if isinstance(self.cell, AttentionCell):
             attended, states = self.cell.look(projected, states)
             return _at_one_step(self.head, attended.attention), states, attended.alignment
-        output, states = run_step(self.cell, projected, states, training=False)
+        output, states = as_recurrent_cell(self.cell).step(projected, states)
         return _at_one_step(self.head, output), states, None
 
     def get_config(self):
@@ -165,14 +165,14 @@ class _OwnTokens(RecurrentCell):
     def __init__(self, embedding, cell, head, **kwargs):
         super().__init__(dtype=cell.dtype_policy, **kwargs)
         self.embedding, self.cell, self.head = embedding, cell, head
-        self.output_size = size_of_output(cell)
+        self.output_size = as_recurrent_cell(cell).output_size
         self.state_size = [self.output_size, *tree.flatten(cell.state_size)]
 
     def build(self, inputs_shape):
         """What is inside is built already."""
 
     def prepare(self, states):
-        changing, constants = prepare(self.cell, states[1:])
+        changing, constants = as_recurrent_cell(self.cell).prepare(states[1:])
         return [states[0], *changing], constants
 
     def step(self, projected, states, training=False):
@@ -180,7 +180,8 @@ class _OwnTokens(RecurrentCell):
         given, own = projected[:, :-1], projected[:, -1:]
         likely = ops.argmax(_at_one_step(self.head, before), axis=-1)
         inputs = ops.where(own > 0, ops.cast(_at_one_step(self.embedding, likely), given.dtype), given)
-        output, states = run_step(self.cell, project_inputs(self.cell, inputs, training), states, training)
+        cell = as_recurrent_cell(self.cell)
+        output, states = cell.step(cell.project(inputs, training), states, training)
         return output, [output, *states]
 
     def reads(self, features):

@@ -1,8 +1,10 @@
-"""What layers have in common that keep states."""
+"""The recurrent layers inside layers and models, and their states."""
 
 import keras
-import numpy as np
-from keras import ops, tree
+from keras import tree
+
+from rnnkit.layers.recurrent import reset_rows
+from rnnkit.layers.recurrent_cell import plain
 
 
 def state_size_of(layer):
@@ -63,57 +65,3 @@ def backward_copy(config):
     """
     name = config["config"]["name"]
     return {**config, "config": {**config["config"], "name": f"backward_{name.removeprefix('backward_')}"}}
-
-
-def plain(sizes):
-    """Nested sizes as plain lists: JAX takes no lists that Keras tracks."""
-    return [plain(size) if isinstance(size, list | tuple) else size for size in sizes]
-
-
-def reset_rows(layer, rows):
-    """Sets the states of a `keras.layers.RNN` to zero: all, or only some rows; see `Recurrent.reset_state`."""
-    states = tree.flatten(layer.states) if layer.states is not None else []
-    if rows is None:
-        for state in states:
-            state.assign(ops.zeros_like(state.value))
-        return
-    if not states:
-        raise ValueError(
-            f"Layer {layer.name!r} has no states to reset: it needs stateful=True, and a first call or build."
-        )
-    batch, rows = states[0].shape[0], np.asarray(rows)
-    if rows.dtype == bool:
-        fits = rows.shape == (batch,)
-    else:
-        fits = rows.ndim == 1 and (
-            rows.size == 0 or rows.dtype.kind in "iu" and -batch <= rows.min() <= rows.max() < batch
-        )
-    if not fits:
-        raise ValueError(
-            f"reset_state expected row numbers below {batch} or a boolean array ({batch},), received {rows.tolist()}."
-        )
-    kept = np.ones((batch, 1), bool)
-    kept[rows if rows.size else []] = False
-    for state in states:
-        state.assign(ops.where(kept, state.value, ops.zeros_like(state.value)))
-
-
-class StateVariables(keras.layers.Layer):
-    """Holds the states of a stateful layer among the variables of the model, but not among its weights.
-
-    Without it, compiled functions on JAX would start every batch at the states of the first: they hand only those
-    variables on that the model knows.
-    """
-
-    def __init__(self, variables, **kwargs):
-        super().__init__(trainable=False, **kwargs)
-        self.held = variables
-        self.built = True
-
-    weights = property(lambda self: [])
-
-    def save_own_variables(self, store):
-        """States are not saved."""
-
-    def load_own_variables(self, store):
-        """States are not loaded."""

@@ -1,24 +1,19 @@
 """Runs any cell over time."""
 
+import contextlib
 import inspect
 from functools import partial
+from typing import Any
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from rnnkit import backend
+from rnnkit.annotations import Mask, Shape, Tensor
 from rnnkit.arguments import agree
-from rnnkit.backend.plain_recurrence import in_one_piece
-from rnnkit.backend.unrolled import unrolled_recurrence
-from rnnkit.layers.nested_layers import StateVariables, reset_rows
-from rnnkit.layers.recurrent_cell import (
-    RecurrentCell,
-    cells_with_dropout,
-    draws_at_random,
-    loop_of,
-    prepare,
-    project_inputs,
-)
+from rnnkit.backend.loop import Loop, masked, run_unrolled
+from rnnkit.layers.recurrent_cell import RecurrentCell, all_cells, as_recurrent_cell, draws_at_random
 from rnnkit.ops.masking import check_mask, without_padding
 
 
@@ -72,14 +67,14 @@ class Recurrent(keras.layers.RNN):
 
     def __init__(
         self,
-        cell,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        zero_output_for_mask=False,
-        **kwargs,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
     ):
         if isinstance(cell, RecurrentCell):
             _check_sizes(cell)
@@ -103,9 +98,9 @@ class Recurrent(keras.layers.RNN):
                 "give both the same dtype, or only the cell."
             )
         self.supports_masking = True  # Keras 3.16 sets it to False
-        self._way = None
+        self._how = None
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         if initial_state_shape is not None and not self.cell.built:
             batch, _, features = sequences_shape
             if "states_shape" in inspect.signature(self.cell.build).parameters:
@@ -115,19 +110,19 @@ class Recurrent(keras.layers.RNN):
         if self.stateful:
             self.state_variables = StateVariables(tree.flatten(self.states), name="states")
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         shapes = super().compute_output_shape(sequences_shape)
         if self.return_state and None in self.state_size:  # a memory, as it was given
             return (shapes[0], *map(tuple, initial_state_shape))
         return shapes
 
-    def compute_mask(self, sequences, mask=None):
+    def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Any:
         mask = tree.flatten(mask)[0] if self.return_sequences else None
         if mask is not None and self.go_backwards:
             mask = ops.flip(mask, axis=1)  # in the order of the outputs
         return [mask] + [None] * len(self.state_size) if self.return_state else mask
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(self, sequences: Tensor, initial_state: Any = None, mask: Mask = None, training: bool = False) -> Any:
         if initial_state is not None:
             initial_state = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
         mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
@@ -143,7 +138,7 @@ class Recurrent(keras.layers.RNN):
             )
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
-    def reset_state(self, rows=None):
+    def reset_state(self, rows: Any = None) -> None:
         """Sets the states of a stateful layer to zero.
 
         Args:
@@ -154,8 +149,8 @@ class Recurrent(keras.layers.RNN):
         """
         reset_rows(self, rows)
 
-    def explain(self):
-        """How the layer ran last, and why: a sentence.
+    def explain(self) -> str:
+        """Returns a sentence that says how the layer ran last, and why.
 
         A layer has several ways to run the same computation, which differ in speed only: compiled, as a loop of the
         backend's operations, as a kernel that the backend has for its cell. `Recurrent` takes what is the fastest by
@@ -169,94 +164,71 @@ class Recurrent(keras.layers.RNN):
         >>> layer.explain()
         "Layer 'reader' ran last as one copy of its step per time step: unroll=True asks for it."
         """
-        if self._way is None:
+        if self._how is None:
             return f"Layer {self.name!r} has not run yet."
-        return f"Layer {self.name!r} ran last as {self._way}."
+        return f"Layer {self.name!r} ran last as {self._how}."
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
-        dropping = list(cells_with_dropout(self.cell, sequences.shape[-1])) if training else []
-        for cell, features in dropping:  # Keras draws for its own cells, but not inside of wrappers
+    def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Mask, training: bool = False) -> Any:
+        """Runs the cell over time: what `keras.layers.RNN` calls between its own preparations."""
+        with self._dropout_of_keras(sequences, training):
+            return self._run(sequences, initial_state, mask, training)
+
+    def _run(self, sequences, initial_state, mask, training):
+        """The last output, all outputs, and the last states."""
+        initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
+        cell, states = as_recurrent_cell(self.cell), tree.flatten(initial_state)
+        loop = self._loop(cell, sequences, states, mask, training)
+        outputs, last_states, self._how = run_unrolled(loop) if self.unroll else backend.run(loop)
+        _, _, outputs_of = cell.loop()
+        if outputs_of is not None:
+            outputs = ops.cast(outputs_of(outputs, loop.constants), self.compute_dtype)
+        if mask is not None:
+            # Before its first unmasked step, a row has no output.
+            has_output = ops.cumsum(ops.cast(loop.mask, "int32"), axis=1) > 0
+            outputs = without_padding(outputs, loop.mask if self.zero_output_for_mask else has_output)
+        states = tree.pack_sequence_as(initial_state, [*last_states, *states[len(last_states) :]])
+        return outputs[:, -1], outputs, states
+
+    def _loop(self, cell, sequences, states, mask, training):
+        changing, constants = cell.prepare(states)
+        if self.go_backwards:
+            sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
+        return Loop(
+            cell=self.cell,
+            bind=partial(_step_of, training=training, is_masked=mask is not None, dtype=self.compute_dtype),
+            project_sequences=partial(cell.project, training=training),
+            sequences=sequences,
+            mask=mask,
+            states=changing,
+            constants=constants,
+            output_size=cell.loop()[1],
+            dtype=self.compute_dtype,
+            training=training,
+            key=cell.program_key(),
+            draws=draws_at_random(self.cell),
+            equation=cell.equation(training),
+            no_kernel=self._no_kernel(),
+        )
+
+    def _no_kernel(self):
+        """Why no kernel may run in place of the loop, whatever the cell computes; None if one may."""
+        return None
+
+    @contextlib.contextmanager
+    def _dropout_of_keras(self, sequences, training):
+        """Within it, cells that draw dropout as Keras's do have drawn: Keras draws for its own, not inside wrappers."""
+        cells = [(cell, features) for cell, features in all_cells(self.cell, sequences.shape[-1])]
+        cells = [(cell, features) for cell, features in cells if training and hasattr(cell, "get_dropout_mask")]
+        for cell, features in cells:
             batch, units = ops.shape(sequences)[0], tree.flatten(cell.state_size)[0]
             cell.get_dropout_mask(ops.ones((batch, features), dtype=self.compute_dtype))
             cell.get_recurrent_dropout_mask(ops.ones((batch, units), dtype=self.compute_dtype))
-        sequences, mask = self._in_order_of_the_run(sequences, mask)
-        initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
-        run = partial(self._run, self._step(training, mask is not None), training)
-        split_batch = in_one_piece if self.unroll else backend.split_batch
-        results, how = split_batch(run, sequences, initial_state, mask, partial(self._may_be_halved, training))
-        self._way += how
-        for cell, _ in dropping:
-            cell.reset_dropout_mask()
-            cell.reset_recurrent_dropout_mask()
-        return results
-
-    def _may_be_halved(self, training):
-        """Whether a row's results are known not to depend on the others, nor on where random numbers are drawn."""
-        return self._equation() is not None and not (training and draws_at_random(self.cell))
-
-    def _equation(self):
-        return self.cell.program_key() if isinstance(self.cell, RecurrentCell) else None
-
-    def _step(self, training, masked):
-        """`carry, output = step(carry, inputs, constants)`, with the states as carry; or with a mask, see `_run`."""
-        cell_step, size, _ = loop_of(self.cell)
-
-        def step(states, projected, constants):
-            output, new_states = cell_step(projected, [*states, *constants], training)
-            self._check_output(output, size)
-            pairs = zip(new_states[: len(states)], states, strict=True)
-            return [ops.cast(new, old.dtype) for new, old in pairs], ops.cast(output, self.compute_dtype)
-
-        def masked_step(carry, inputs, constants):
-            projected, counts = inputs
-            new_states, output = step(carry[1:], projected, constants)
-            states = [ops.where(counts, new, old) for new, old in zip(new_states, carry[1:], strict=True)]
-            # Where y_t is a state, it is the same tensor after the mask, too, and is kept once.
-            kept = [state for state, new in zip(states, new_states, strict=True) if new is output]
-            output = kept[0] if kept else ops.where(counts, output, carry[0])
-            return [output, *states], output
-
-        return masked_step if masked else step
-
-    def _run(self, step, training, sequences, initial_state, mask):
-        """Projects, runs the step over time, and reads out: the last output, all outputs, the last states."""
-        _, size, outputs_of = loop_of(self.cell)
-        zeros = ops.zeros((ops.shape(sequences)[0], size), dtype=self.compute_dtype)
-        all_states = tree.flatten(initial_state)
-        states, constants = prepare(self.cell, all_states)
-        carry, inputs = states, ops.swapaxes(sequences, 0, 1)
-        if mask is not None:
-            mask = ops.swapaxes(mask, 0, 1)[..., None]
-            carry, inputs = [zeros, *states], (inputs, mask)
-
-        def project(inputs):
-            if mask is None:
-                return project_inputs(self.cell, inputs, training)
-            sequences, counts = inputs
-            return project_inputs(self.cell, sequences, training), counts
-
-        def key():
-            equation = self._equation()
-            return equation and (equation, training, mask is None)
-
-        recurrence = unrolled_recurrence if self.unroll else backend.recurrence
-        variables = getattr(self.cell, "variables", [])
-        outputs, carry, self._way = recurrence(project, step, carry, inputs, zeros, constants, variables, training, key)
-        states = carry if mask is None else carry[1:]
-        if outputs_of is not None:
-            outputs = outputs_of(ops.swapaxes(outputs, 0, 1), constants)
-            outputs = ops.cast(ops.swapaxes(outputs, 0, 1), self.compute_dtype)
-        if mask is not None:
-            # Before its first step that counts, a row has no output.
-            shown = mask if self.zero_output_for_mask else ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
-            outputs = without_padding(outputs, shown)
-        states = tree.pack_sequence_as(initial_state, [*states, *all_states[len(states) :]])
-        return outputs[-1], ops.swapaxes(outputs, 0, 1), states
-
-    def _in_order_of_the_run(self, sequences, mask):
-        if not self.go_backwards:
-            return sequences, mask
-        return ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
+        try:
+            yield
+        finally:
+            for cell, _ in cells:
+                cell.reset_dropout_mask()
+                cell.reset_recurrent_dropout_mask()
 
     def _check(self, sequences, initial_state, mask):
         batch, time = sequences.shape[:2]
@@ -280,12 +252,22 @@ class Recurrent(keras.layers.RNN):
                     f"received {tuple(state.shape)}."
                 )
 
-    def _check_output(self, output, expected):
-        if output.shape[-1] != expected:
+
+def _step_of(cell, training, is_masked, dtype):
+    """`carry, output = step(carry, inputs, constants)` of a cell: see `Loop`."""
+    cell_step, size, _ = as_recurrent_cell(cell).loop()
+
+    def step(states, projected, constants):
+        output, new_states = cell_step(projected, [*states, *constants], training)
+        if output.shape[-1] != size:
             raise ValueError(
-                f"The output of {type(self.cell).__name__} has {output.shape[-1]} features, expected its output_size "
-                f"{expected}: set output_size in the cell's constructor to what its step returns."
+                f"The output of {type(cell).__name__} has {output.shape[-1]} features, expected its output_size "
+                f"{size}: set output_size in the cell's constructor to what its step returns."
             )
+        pairs = zip(new_states[: len(states)], states, strict=True)
+        return [ops.cast(new, old.dtype) for new, old in pairs], ops.cast(output, dtype)
+
+    return masked(step) if is_masked else step
 
 
 def _holds_nan(x):
@@ -302,3 +284,52 @@ def _check_sizes(cell):
                 f"{type(cell).__name__} has no `{attribute}`: set state_size (list of integers) and output_size "
                 "(integer) in its constructor. Without them, shapes cannot be known before the first call."
             )
+
+
+def reset_rows(layer, rows):
+    """Sets the states of a `keras.layers.RNN` to zero: all, or only some rows; see `Recurrent.reset_state`."""
+    states = tree.flatten(layer.states) if layer.states is not None else []
+    if rows is None:
+        for state in states:
+            state.assign(ops.zeros_like(state.value))
+        return
+    if not states:
+        raise ValueError(
+            f"Layer {layer.name!r} has no states to reset: it needs stateful=True, and a first call or build."
+        )
+    batch, rows = states[0].shape[0], np.asarray(rows)
+    if rows.dtype == bool:
+        fits = rows.shape == (batch,)
+    else:
+        fits = rows.ndim == 1 and (
+            rows.size == 0 or rows.dtype.kind in "iu" and -batch <= rows.min() <= rows.max() < batch
+        )
+    if not fits:
+        raise ValueError(
+            f"reset_state expected row numbers below {batch} or a boolean array ({batch},), received {rows.tolist()}."
+        )
+    kept = np.ones((batch, 1), bool)
+    kept[rows if rows.size else []] = False
+    for state in states:
+        state.assign(ops.where(kept, state.value, ops.zeros_like(state.value)))
+
+
+class StateVariables(keras.layers.Layer):
+    """Holds the states of a stateful layer among the variables of the model, but not among its weights.
+
+    Without it, compiled functions on JAX would start every batch at the states of the first: they hand only those
+    variables on that the model knows.
+    """
+
+    def __init__(self, variables, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.held = variables
+        self.built = True
+
+    weights = property(lambda self: [])
+
+    def save_own_variables(self, store):
+        """States are not saved."""
+
+    def load_own_variables(self, store):
+        """States are not loaded."""

@@ -4,7 +4,7 @@ import keras
 from keras import ops, random, tree
 
 from rnnkit.arguments import check_rate
-from rnnkit.layers.recurrent_cell import RecurrentCell, program_key_of, project_inputs, run_step, size_of_output
+from rnnkit.layers.recurrent_cell import RecurrentCell, as_recurrent_cell, key_of
 
 
 class WrapperCell(RecurrentCell):
@@ -27,7 +27,7 @@ class WrapperCell(RecurrentCell):
         super().__init__(**kwargs)
         self.cell = cell
         self.state_size = list(tree.flatten(cell.state_size))
-        self.output_size = size_of_output(cell)
+        self.output_size = as_recurrent_cell(cell).output_size
 
     def build(self, input_shape):
         if not self.cell.built:
@@ -35,13 +35,10 @@ class WrapperCell(RecurrentCell):
             self.cell.built = True
 
     def project(self, inputs, training=False):
-        return project_inputs(self.cell, inputs, training)
+        return as_recurrent_cell(self.cell).project(inputs, training)
 
     def step(self, projected, states, training=False):
-        return run_step(self.cell, projected, list(states), training)
-
-    def program_key(self):
-        return program_key_of(self, self.cell)
+        return as_recurrent_cell(self.cell).step(projected, list(states), training)
 
     def gates(self, projected, states):
         """All that one step of the cell inside computes."""
@@ -118,6 +115,9 @@ class ResidualCell(WrapperCell):
 
     def gates(self, projected, states):
         return super().gates(projected["projected"], states)
+
+    def program_key(self):
+        return key_of(self, ResidualCell, as_recurrent_cell(self.cell).program_key())
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -206,6 +206,9 @@ class ZoneoutCell(WrapperCell):
         """The part of the state that is carried over, by zoneout and then by the cell inside."""
         rate = self.rates[-1]  # of C, or of a GRU's h
         return rate + (1 - rate) * super().kept(gates)
+
+    def program_key(self):
+        return key_of(self, ZoneoutCell, as_recurrent_cell(self.cell).program_key(), *self.rates)
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

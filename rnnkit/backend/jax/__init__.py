@@ -3,8 +3,9 @@
 import jax
 import keras
 
-from rnnkit.backend.jax.bptt import bptt_scan, is_pure
-from rnnkit.backend.plain_recurrence import NeedsPlainLoop, in_one_piece
+from rnnkit.backend import chains as chains
+from rnnkit.backend.jax.bptt import is_pure, run_compiled
+from rnnkit.backend.loop import Loop, NeedsPlainLoop, Run, run_plainly
 
 
 def scan(step, carry, sequences, output):
@@ -16,30 +17,24 @@ def scan(step, carry, sequences, output):
     return outputs, carry
 
 
-def recurrence(project, step, carry, sequences, output, constants, variables, training, key):
-    """`scan` for a recurrent layer, in the fastest way that fits: see `rnnkit.backend.tensorflow`."""
-    reason = _against_a_backward_loop(carry, sequences, constants, variables)
-    if training or (reason is None and not is_pure(project, sequences, variables)):
-        # What is drawn at random, or added to the loss, is so for all steps at once.
-        sequences, project = project(sequences), lambda projected: projected
+def run(loop: Loop) -> Run:
+    """Runs a loop in the fastest way that fits."""
+    reason = _against_a_backward_loop(loop)
     if reason is None:
         try:
-            outputs, last = bptt_scan(project, step, carry, sequences, constants, variables)
-            return outputs, last, "two loops that XLA compiles, forward and backward"
+            # What is drawn at random, or added to the loss, is so for all steps at once.
+            return run_compiled(loop, at_once=loop.training or not is_pure(loop))
         except NeedsPlainLoop as error:
             reason = str(error)
-    outputs, last = scan(lambda carry, x: step(carry, x, constants), carry, project(sequences), output)
-    return outputs, last, f"a loop that XLA compiles, differentiated by JAX: {reason}"
+    return run_plainly(loop, scan, f"a loop that XLA compiles, differentiated by JAX: {reason}")
 
 
-split_batch = in_one_piece
-
-
-def _against_a_backward_loop(carry, sequences, constants, variables):
+def _against_a_backward_loop(loop):
     """Why the loop had better be left to JAX; None if it had not. By measurement: `benchmarks/recurrent.py`."""
-    if is_concrete([carry, sequences, constants, [variable.value for variable in variables]]):
+    values = [variable.value for variable in loop.variables]
+    if is_concrete([loop.sequences, loop.mask, loop.states, loop.constants, values]):
         return "it was called outside of a compiled function, where nothing asks for gradients"
-    if not isinstance(jax.tree.leaves(sequences)[0].shape[0], int):
+    if not isinstance(loop.sequences.shape[1], int):
         return "the number of time steps is not known"
     if jax.default_backend() == "gpu":
         return "there is a GPU, for which nothing was measured"

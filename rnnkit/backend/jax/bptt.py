@@ -15,51 +15,51 @@ import jax.numpy as jnp
 from jax import lax
 from keras import StatelessScope
 
-from rnnkit.backend.plain_recurrence import NeedsPlainLoop
+from rnnkit.backend.loop import NeedsPlainLoop
 from rnnkit.ops.recurrent_product import computed_by, kernels_of, plain_product, with_kernels
 
 BYTES_OF_A_BLOCK = 2**21  # by measurement
 
 
-def bptt_scan(project, step, carry, sequences, constants, variables):
-    """`scan` with a backward pass of its own, which can be differentiated again, but not forward (`jax.jvp`).
+def run_compiled(loop, at_once):
+    """Runs a `Loop` with a backward pass of its own, which can be differentiated again, but not forward (`jax.jvp`).
 
     Args:
-        project: function of any number of steps of `sequences`, which returns as many of what `step` takes, and does
-            nothing else: see `is_pure`.
-        step: `carry, output = step(carry, x_t, constants)`.
-        carry, constants: lists of tensors.
-        sequences: nested structure of tensors `(time, batch, ...)`.
-        variables: list of the Keras variables that `project` and the step read.
+        loop: the `Loop`.
+        at_once: whether to project the inputs of all steps at once, and outside of what is differentiated by hand.
 
     Returns:
-        The outputs of all steps, stacked, and the last carry.
+        A `Run`.
 
     Raises:
         NeedsPlainLoop: nothing was computed; the plain loop has to.
     """
-    sequences, structure = jax.tree.flatten(sequences)
-    arguments = list(carry), sequences, [*constants, *(variable.value for variable in variables)]
-    loop = _Loop(project, step, structure, variables, arguments)
-    run = jax.custom_vjp(loop.forward)
-    run.defvjp(loop.forward_and_keep, loop.backward)
-    return run(*arguments)
+    inputs, project = loop.inputs, loop.project
+    if at_once:
+        inputs, project = loop.project(inputs), lambda projected: projected
+    sequences, structure = jax.tree.flatten(inputs)
+    arguments = loop.carry, sequences, [*loop.constants, *(variable.value for variable in loop.variables)]
+    passes = _Passes(project, loop.step, structure, loop.variables, arguments)
+    run = jax.custom_vjp(passes.forward)
+    run.defvjp(passes.forward_and_keep, passes.backward)
+    outputs, carry = run(*arguments)
+    return loop.ran(outputs, carry, "two loops that XLA compiles, forward and backward")
 
 
-def is_pure(project, sequences, variables):
-    """Whether `project` computes from sequences and variables alone, changes no variable, and adds no loss."""
+def is_pure(loop):
+    """Whether projecting computes from inputs and variables alone, changes no variable, and adds no loss."""
     changed, losses, outside = None, None, _values_outside()
 
-    def run(sequences, values):
+    def run(inputs, values):
         nonlocal changed, losses
-        projected, changed, losses = _with_values(variables, values, outside, lambda: project(sequences))
+        projected, changed, losses = _with_values(loop.variables, values, outside, lambda: loop.project(inputs))
         return projected
 
-    traced = jax.make_jaxpr(run)(sequences, [variable.value for variable in variables])
+    traced = jax.make_jaxpr(run)(loop.inputs, [variable.value for variable in loop.variables])
     return not (changed or losses or _has_tracers(traced.consts))
 
 
-class _Loop:
+class _Passes:
     """The three passes, of the first carry, the sequences, and what every step reads: constants and weights."""
 
     def __init__(self, project, step, structure, variables, arguments):

@@ -1,77 +1,91 @@
 """Backpropagation through time on TensorFlow: the loop forward and the loop backward, each compiled by XLA.
 
 Left to itself, TensorFlow keeps every tensor of every step of a loop, and takes the gradient of a weight apart into one
-product a step. Here the backward pass is written down: it takes the steps in reverse, and differentiates one at a time
-from its states and its recurrent products, which the forward pass has kept. What no other step waits for, the gradient
-of the kernels, is one product after the loop.
+product per step. Here the backward pass is written down: it takes the steps in reverse, and differentiates one at a
+time from its states and its recurrent products, which the forward pass has kept. What no other step waits for, the
+gradient of the kernels, is one product after the loop.
+
+Programs are shared by all loops of one key, and live as long as a cell that has run them: TensorFlow keeps what is
+registered as a gradient for ever, so that nothing here may hold a cell, a weight, or the graph of a model. That is why
+gradients are registered by name (`tf.RegisterGradient`) and not as closures (`tf.custom_gradient`).
 """
+
+import itertools
+import weakref
+from typing import NamedTuple
 
 import tensorflow as tf
 from keras import StatelessScope, tree
 
-from rnnkit.backend.plain_recurrence import NeedsPlainLoop
-from rnnkit.ops.recurrent_product import computed_by, kernels_of, with_kernels
+from rnnkit.backend.loop import NeedsPlainLoop
+from rnnkit.backend.tensorflow.scan import scan
+from rnnkit.ops.recurrent_product import computed_by, kernels_of, plain_product, with_kernels
+
+COMPILED = "two loops that XLA compiles, forward and backward"
 
 
-def compiled_scan(step, carry, sequences, constants, variables, keep, plain_scan, key):
-    """`scan`, compiled forward and backward.
-
-    Args:
-        step: `carry, output = step(carry, x_t, constants)`.
-        carry, constants: lists of tensors.
-        sequences: nested structure of tensors `(time, batch, ...)`, with a known time.
-        variables: list of the Keras variables that the step may read.
-        keep: whether to keep what the backward pass needs; it computes it again otherwise.
-        plain_scan: `scan` of `rnnkit.backend`, for gradients of gradients.
-        key: function that returns what two steps have in common that compute the same from the same tensors,
-            hashable: they share programs, so that each is compiled once for all layers and models. None if that cannot
-            be told.
+def run_compiled(loop):
+    """Runs a `Loop`, with a known number of time steps, compiled forward and backward.
 
     Returns:
-        The outputs of all steps, stacked, and the last carry.
+        A `Run`.
 
     Raises:
         NeedsPlainLoop: nothing was computed; the plain loop has to.
     """
-    shared = key()
-    numbers = _READ.get(shared) or _numbers_of_read(step, carry, sequences, constants, variables)
-    variables = [variables[number] for number in numbers]
-    weights = [tf.convert_to_tensor(variable.value) for variable in variables]
-    loop = _Loop(step, sequences, variables, len(carry))
-    if shared is not None:
-        _READ[shared] = numbers
-        shapes = tuple(variable.shape for variable in variables)
-        loop = _LOOPS.setdefault((shared, shapes, repr(loop.structure)), loop)
-    arguments = [*carry, *tree.flatten(sequences), *constants, *weights]
-
-    @tf.custom_gradient
-    def run(*arguments):
-        last, outputs, *kept = loop.compiled("forward_and_keep" if keep else "forward", arguments)
-
-        def gradient(*d_results):
-            d_results = [d for d, x in zip(d_results, [outputs, *last], strict=True) if x.dtype.is_floating]
-
-            @tf.custom_gradient
-            def backward(*inputs):
-                values = kept if keep else loop.compiled("forward_and_keep", arguments)[2:]
-                found = loop.compiled("backward", loop.needed_backward(arguments), outputs, *values, d_results)
-                return found, lambda *d: loop.gradients_of_backward(plain_scan, arguments, inputs, d)
-
-            found = iter(backward(*_floating(arguments), *d_results))
-            return [next(found) if x.dtype.is_floating else None for x in arguments]
-
-        return (outputs, *last), gradient
-
-    outputs, *last = run(*arguments)
-    return outputs, last
+    inputs = loop.project(loop.inputs)
+    programs = _programs_of(loop, inputs)
+    outputs, *carry = programs.run(*_arguments(loop, inputs, programs.plan))
+    return loop.ran(outputs, carry, COMPILED)
 
 
-_LOOPS, _READ = {}, {}
+def _arguments(loop, inputs, plan):
+    weights = [tf.convert_to_tensor(loop.variables[number].value) for number in plan.reads]
+    return [*loop.carry, *tree.flatten(inputs), *loop.constants, *weights]
 
 
-def _numbers_of_read(step, carry, sequences, constants, variables):
-    """Which of `variables` the step reads: a kernel that only projects would be one reason more to compile anew."""
-    read = set()
+_shared = weakref.WeakValueDictionary()  # by key
+_plans = {}  # by key: a few numbers each
+_held = weakref.WeakKeyDictionary()  # by cell, the programs that live as long as it does
+_numbers = itertools.count()
+
+
+def _programs_of(loop, inputs):
+    if loop.key is None:  # nothing is known of the cell, not even that it does the same when it is asked again
+        programs = Programs(loop, inputs, _plan_of(loop, inputs))
+    else:
+        structure = repr(tree.map_structure(lambda x: 0, inputs))
+        key = (loop.key, loop.training, loop.mask is None, structure, len(loop.constants))
+        if key not in _plans:
+            _plans[key] = _plan_of(loop, inputs)
+        plan = _plans[key]
+        key = (*key, tuple(tuple(loop.variables[number].shape) for number in plan.reads))
+        programs = _shared.get(key)
+        if programs is None:
+            programs = _shared[key] = Programs(loop, inputs, plan)
+    programs.cells.add(loop.cell)
+    _held.setdefault(loop.cell, set()).add(programs)
+    return programs
+
+
+class Plan(NamedTuple):
+    """What one step does with its tensors.
+
+    Attributes:
+        reads: numbers of the cell's variables that the step reads: a kernel that only projects would be one more reason
+            to compile anew.
+        base_of: from the number of an input that is nothing but the base of a product, to the number of that product.
+        order: of `[output, states, products]`, each once, the numbers; -1 for a state that the step does not read.
+    """
+
+    reads: list[int]
+    base_of: dict[int, int]
+    order: list
+
+
+def _plan_of(loop, inputs):
+    """Traces one step, which is then thrown away, to see what it does."""
+    read, plan = set(), None
 
     class Noting(StatelessScope):
         def get_current_value(self, variable):
@@ -80,34 +94,101 @@ def _numbers_of_read(step, carry, sequences, constants, variables):
 
     @tf.function(autograph=False)
     def one_step():
-        with Noting():
-            step(carry, tree.map_structure(lambda x: x[0], sequences), constants)
+        nonlocal plan
+        before = [tf.identity(x) for x in loop.carry]
+        now = [x[0] for x in tree.flatten(inputs)]
+        products, bases = [], {}
+
+        def compute(state, kernel, base, bias):
+            bases[id(base)] = len(products)
+            products.append(plain_product(state, kernel, base, bias))
+            return products[-1]
+
+        with Noting(), computed_by(compute):
+            _, output = loop.step(before, tree.pack_sequence_as(inputs, now), loop.constants)
+        reads = [number for number, variable in enumerate(loop.variables) if id(variable) in read]
+        base_of = {k: bases[id(x)] for k, x in enumerate(now) if id(x) in bases and len(x.consumers()) == 1}
+        plan = Plan(reads, base_of, _order([output, [x if x.consumers() else None for x in before], products]))
 
     one_step.get_concrete_function()
-    return [number for number, variable in enumerate(variables) if id(variable) in read]
+    return plan
 
 
-class _Loop:
-    """The three programs, of a flat list of tensors: the first carry, the sequences, and what every step reads."""
+class Programs:
+    """The compiled programs of a step, of flat lists of tensors: the first carry, the inputs, and what each step reads.
 
-    def __init__(self, step, sequences, variables, first_sequence):
-        self.step, self.variables, self.first_sequence = step, variables, first_sequence
-        self.structure = tree.map_structure(lambda x: 0, sequences)
-        self.first_read = first_sequence + len(tree.flatten(sequences))
-        self.programs = {
+    What each step reads are the constants, and the weights that the plan names.
+    """
+
+    def __init__(self, loop, inputs, plan):
+        self.cells, self.bind, self.plan, self.keep = weakref.WeakSet(), loop.bind, plan, loop.training
+        self.structure = tree.map_structure(lambda x: 0, inputs)
+        self.is_floating = [x.dtype.is_floating for x in _arguments(loop, inputs, plan)]
+        self.first_input = len(loop.carry)
+        self.first_read = self.first_input + len(tree.flatten(inputs))
+        self.first_weight = self.first_read + len(loop.constants)
+        self.run = tf.function(self._run, autograph=False)
+        self.compiled = {
             function.__name__: tf.function(function, jit_compile=True, autograph=False)
             for function in (self.forward, self.forward_and_keep, self.backward)
         }
+        name, this = f"rnnkit_loop_{next(_numbers)}", weakref.ref(self)
+        self.gradient_names = [name, f"{name}_backward"]
+        tf.RegisterGradient(self.gradient_names[0])(lambda op, *d: this()._gradient(op, d))
+        tf.RegisterGradient(self.gradient_names[1])(lambda op, *d: this()._gradient_of_gradient(op, d))
 
-    def compiled(self, name, *arguments):
-        """Runs a program, compiled by XLA, and not differentiated by any tape."""
-        arguments = tree.map_structure(tf.stop_gradient, arguments)
-        if self.programs[name].get_concrete_function(*arguments).captured_inputs:
+    def _run(self, *arguments):
+        """The outputs of all steps, and the last carry."""
+        carry, outputs, kept = self._call("forward_and_keep" if self.keep else "forward", arguments)
+        return _with_gradient(self.gradient_names[0], [outputs, *carry], [*kept, *arguments])
+
+    def _gradient(self, op, d):
+        """The gradient of `_run`: `op` has what it returned, what it kept, and its arguments."""
+        count = len(self.is_floating)
+        # The outputs of `op`, not its inputs: whatever differentiates once more shall not look behind it.
+        arguments, count_of_results = list(op.inputs[-count:]), 1 + self.first_input
+        results, kept = op.outputs[:count_of_results], op.outputs[count_of_results:-count]
+        if not self.keep:
+            kept = self._call("forward_and_keep", arguments)[2]
+        d = [d for d, x in zip(d, results, strict=False) if x.dtype.is_floating]
+        found = self._call("backward", self._needed_backward(arguments), results[0], kept, d)
+        found = iter(_with_gradient(self.gradient_names[1], found, [*arguments, *d]))
+        return [None] * (len(op.inputs) - count) + [next(found) if floating else None for floating in self.is_floating]
+
+    def _gradient_of_gradient(self, op, d):
+        """The gradient of `_gradient`, by the plain loop: `op` has what it found, the arguments, and d."""
+        found, count = sum(self.is_floating), len(self.is_floating)
+        arguments, d_results = op.inputs[found : found + count], op.inputs[found + count :]
+        inputs = [*_floating(arguments), *d_results]
+        with tf.GradientTape() as outer:
+            outer.watch(inputs)
+            with tf.GradientTape() as inner:
+                inner.watch(_floating(arguments))
+                first, sequences, read = self._parts(arguments)
+                _, like = self._step(first, _at(0, sequences), read)
+                outputs, last = scan(lambda carry, x: self._step(carry, x, read), first, sequences, like)
+            gradients = inner.gradient(
+                _floating([outputs, *last]),
+                _floating(arguments),
+                output_gradients=d_results,
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+        gradients = iter(
+            outer.gradient(
+                gradients, inputs, output_gradients=d[:found], unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+        )
+        d_arguments = [next(gradients) if floating else None for floating in self.is_floating]
+        return [*[None] * found, *d_arguments, *gradients]
+
+    def _call(self, name, *arguments):
+        """Runs a program that XLA compiles."""
+        if self.compiled[name].get_concrete_function(*arguments).captured_inputs:
             raise NeedsPlainLoop("its cell reads a tensor that is neither state, input nor weight")
-        return self.programs[name](*arguments)
+        return self.compiled[name](*arguments)
 
     def forward(self, arguments):
-        """The last carry and the outputs of all steps."""
+        """The last carry, the outputs of all steps, and nothing."""
         first, sequences, read = self._parts(arguments)
         kernels = self._kernels(first, sequences, read)
 
@@ -115,8 +196,8 @@ class _Loop:
             with computed_by(with_kernels(kernels)):
                 return self._step(carry, inputs, read)
 
-        carry, (outputs,), _ = _run(step, first, sequences)
-        return carry, outputs
+        carry, (outputs,) = _loop(step, first, sequences)
+        return carry, outputs, []
 
     def forward_and_keep(self, arguments):
         """The same, and what `backward` needs of all steps: the states before them and their recurrent products."""
@@ -124,80 +205,71 @@ class _Loop:
         kernels = self._kernels(first, sequences, read)
 
         def step(before, inputs):
-            products, bases, product = [], {}, with_kernels(kernels)
+            products, product = [], with_kernels(kernels)
 
             def compute(state, kernel, base, bias):
-                bases[id(base)] = len(products)
                 products.append(product(state, kernel, base, bias))
                 return products[-1]
 
             with computed_by(compute):
                 carry, output = self._step(before, inputs, read)
-            self.base_of = {k: bases[id(x)] for k, x in enumerate(inputs) if id(x) in bases and len(x.consumers()) == 1}
-            return carry, [output, [x if x.consumers() else None for x in before], products]
+            _, states, _ = self.plan.order
+            return carry, [output, [None if n < 0 else x for n, x in zip(states, before, strict=True)], products]
 
-        carry, (outputs, *kept), self.order = _run(step, first, sequences)
+        carry, (outputs, *kept) = _loop(step, first, sequences)
         return carry, outputs, kept
 
-    def needed_backward(self, arguments):
-        """The arguments without the sequences that are nothing but the base of a product, which was kept."""
+    def _needed_backward(self, arguments):
+        """The arguments without the inputs that are nothing but the base of a product, which was kept."""
         first, sequences, read = self._parts(arguments)
-        sequences = [tf.zeros((), x.dtype) if k in self.base_of else x for k, x in enumerate(sequences)]
+        sequences = [tf.zeros((), x.dtype) if k in self.plan.base_of else x for k, x in enumerate(sequences)]
         return [*first, *sequences, *read]
 
     def backward(self, arguments, outputs, kept, d_results):
         """The gradients of those arguments that are floating point."""
+        base_of = self.plan.base_of
         first, sequences, read = self._parts(arguments)
-        _, states, products = _ordered([outputs, *kept], self.order)
+        _, states, products = _ordered([outputs, *kept], self.plan.order)
         # A base is not read again: anything of its shape stands in for it.
-        sequences = [products[self.base_of[k]] if k in self.base_of else x for k, x in enumerate(sequences)]
+        sequences = [products[base_of[k]] if k in base_of else x for k, x in enumerate(sequences)]
         d_outputs, *d_last = d_results
-
-        with tf.GradientTape(watch_accessed_variables=False) as weights_tape:
-            weights_tape.watch(_floating(read))
-            kernels = self._kernels(first, sequences, read)
+        kernels = self._kernels(first, sequences, read)
         transposed = [tf.transpose(kernel) for kernel, _ in kernels]
-
-        states_as_factors = {}
+        states_as_factors, order = {}, None
 
         def step(carry, inputs):
             """Differentiates one step. Of the kernels' gradients it leaves the factors, for after the loop."""
+            nonlocal order
             d_after, d_read = carry
             before, inputs, results, d_output = inputs
             before = [x_0 if x is None else x for x_0, x in zip(first, before, strict=True)]  # None is not read
-            factors, d_products = [], []
+            before, inputs, own_read = ([tf.identity(x) for x in part] for part in (before, inputs, read))
+            factors, computed = [], []
 
             def compute(state, kernel, base, bias):
                 n = len(factors)
                 same = [k for k, x in enumerate(before) if x is state]
                 states_as_factors[n] = same
                 factors.append(None if same else state)
-                d_products.append(tf.zeros_like(results[n]))
+                summands = [state] if base is None else [state, base]
+                computed.append(_with_gradient(PRODUCT, [results[n]], [transposed[n], *summands])[0])
+                return computed[-1]
 
-                @tf.custom_gradient
-                def product(*summands):
-                    def gradient(d):
-                        d_products[n] = d
-                        return (tf.matmul(d, transposed[n]), d)[: len(summands)]
-
-                    return tf.identity(results[n]), gradient
-
-                return product(state) if base is None else product(state, base)
-
-            sources = [_floating(part) for part in (before, inputs, read)]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(sources)
-                with computed_by(compute):
-                    after, output = self._step(before, inputs, read)
-            d_before, d_inputs, d_step = tape.gradient(
-                _floating([output, *after]), sources, output_gradients=[d_output, *d_after]
-            )
+            with computed_by(compute):
+                after, output = self._step(before, inputs, own_read)
+            sources = [_floating(part) for part in (before, inputs, own_read)]
+            targets = _floating([output, *after])
+            found = iter(tf.gradients(targets, [*tree.flatten(sources), *computed], [d_output, *d_after]))
+            d_before, d_inputs, d_step = ([next(found) for _ in part] for part in sources)
+            d_products = [tf.zeros_like(x) if d is None else d for x, d in zip(computed, found, strict=True)]
             d_before = [tf.zeros_like(x) if d is None else d for x, d in zip(sources[0], d_before, strict=True)]
             d_read = [total if d is None else total + d for total, d in zip(d_read, d_step, strict=True)]
-            return [d_before, d_read], [d_inputs, factors, d_products]
+            values = [d_inputs, factors, d_products]
+            order = _order(values)
+            return [d_before, d_read], values
 
         nothing = [tf.zeros_like(x) for x in _floating(read)]
-        (d_first, d_read), distinct, order = _run(
+        (d_first, d_read), distinct = _loop(
             step, [d_last, nothing], [states, sequences, products, d_outputs], backwards=True
         )
         d_inputs, factors, d_products = _ordered(distinct, order)
@@ -210,70 +282,66 @@ class _Loop:
             if bias is not None:
                 weights.append(bias)
                 d_weights.append(tf.reduce_sum(_rows(d), 0))
-        through_products = weights_tape.gradient(weights, _floating(read), output_gradients=d_weights)
-        d_read = [total if d is None else total + d for total, d in zip(d_read, through_products, strict=True)]
+        if weights and _floating(read):
+            through_products = tf.gradients(weights, _floating(read), d_weights)
+            d_read = [total if d is None else total + d for total, d in zip(d_read, through_products, strict=True)]
         return [*d_first, *d_inputs, *d_read]
-
-    def gradients_of_backward(self, plain_scan, arguments, inputs, given):
-        """Differentiates `backward`, as a function of the floating arguments and `d_results`, by the plain loop."""
-        floating = inputs[: len(_floating(arguments))]
-        with tf.GradientTape() as outer:
-            outer.watch(inputs)
-            with tf.GradientTape() as inner:
-                inner.watch(floating)
-                values = iter(floating)
-                arguments = [next(values) if x.dtype.is_floating else x for x in arguments]
-                first, sequences, read = self._parts(arguments)
-                _, like = self._step(first, _at(0, sequences), read)
-                outputs, last = plain_scan(lambda carry, x: self._step(carry, x, read), first, sequences, like)
-            gradients = inner.gradient(
-                _floating([outputs, *last]),
-                floating,
-                output_gradients=inputs[len(floating) :],
-                unconnected_gradients=tf.UnconnectedGradients.ZERO,
-            )
-        return outer.gradient(
-            gradients, inputs, output_gradients=given, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
 
     def _kernels(self, first, sequences, read):
         """Kernel and bias of each product of a step, in their order."""
         found = kernels_of(lambda: self._step(first, _at(0, sequences), read))
         graph = tf.compat.v1.get_default_graph()
         if any(x is not None and x.graph is not graph for x in tree.flatten(found)):
-            raise NeedsPlainLoop("a recurrent_product of its cell stands in a loop or branch of its own")
+            raise NeedsPlainLoop("a recurrent_product of its cell is in a loop or branch of its own")
         return found
 
     def _parts(self, arguments):
-        first, last = self.first_sequence, self.first_read
-        return arguments[:first], arguments[first:last], arguments[last:]
+        return (
+            arguments[: self.first_input],
+            arguments[self.first_input : self.first_read],
+            arguments[self.first_read :],
+        )
 
     def _step(self, carry, inputs, read):
-        constants, weights = read[: len(read) - len(self.variables)], read[len(read) - len(self.variables) :]
-        mapping = list(zip(self.variables, weights, strict=True))
+        cell = next(iter(self.cells))  # any that is alive: the caller's is
+        constants = read[: self.first_weight - self.first_read]
+        variables = [cell.variables[number] for number in self.plan.reads]
+        mapping = list(zip(variables, read[len(constants) :], strict=True))
         with StatelessScope(state_mapping=mapping, initialize_variables=False) as scope:
             before = dict(scope.state_mapping)
-            carry, output = self.step(carry, tree.pack_sequence_as(self.structure, inputs), constants)
+            carry, output = self.bind(cell)(carry, tree.pack_sequence_as(self.structure, inputs), constants)
             if any(before.get(key) is not value for key, value in scope.state_mapping.items()):
                 raise NeedsPlainLoop("its cell changes a variable in its step")
         return list(carry), output
 
 
-def _run(step, carry, sequences, backwards=False):
+PRODUCT = "rnnkit_recurrent_product"
+
+
+@tf.RegisterGradient(PRODUCT)
+def _gradient_of_product(op, d, *_):
+    """Of a product that was computed before: `op` has its result, the transposed kernel, the state, and the base."""
+    _, transposed, *summands = op.inputs
+    return [None, None, *(tf.matmul(d, transposed), d)[: len(summands)]]
+
+
+def _with_gradient(name, results, inputs):
+    """`results`, whose gradient is the function registered under this name; it sees them, and `inputs`."""
+    graph = tf.compat.v1.get_default_graph()
+    with graph.gradient_override_map({"IdentityN": name}):
+        return tf.identity_n([*results, *inputs])[: len(results)]
+
+
+def _loop(step, carry, sequences, backwards=False):
     """Runs `carry, values = step(carry, inputs)` over time; `inputs` has one step of all tensors in `sequences`.
 
-    Returns the last carry, the stacks of all tensors in `values`, each once, and the order that `_ordered` takes.
+    Returns the last carry, and the stacks of all tensors in `values`, each once, in their order.
 
-    On the way forward, what is wider than the states, such as the sums of several gates, is read one step ahead. So it
-    is a tensor of its own to XLA, which would not vectorize what is done to a part of one step of a sequence: a GRU
-    took 2.5 times as long. On the way backwards that gains nothing.
+    On the way forward, what is wider than the states, such as the sums of several gates, is read one step ahead. That
+    makes it a tensor of its own to XLA, which would not vectorize what is done to a part of one step of a sequence: a
+    GRU took 2.5 times as long. On the way backward that gains nothing.
     """
-
-    def flat(values):
-        """The tensors in `values`, each once."""
-        return {id(x): x for x in tree.flatten(values) if x is not None}
-
-    distinct = flat(sequences)
+    distinct = _distinct(sequences)
     length = next(iter(distinct.values())).shape[0]
     wide = {}
     if not backwards:
@@ -288,18 +356,27 @@ def _run(step, carry, sequences, backwards=False):
     def body(count, carry, read_ahead, arrays):
         t = length - 1 - count if backwards else count
         carry, values = step(carry, inputs_at(t, read_ahead))
-        arrays = [array.write(t, x) for array, x in zip(arrays, flat(values).values(), strict=True)]
+        arrays = [array.write(t, x) for array, x in zip(arrays, _distinct(values).values(), strict=True)]
         return count + 1, carry, _at(tf.minimum(count + 1, length - 1), wide.values()), arrays
 
     read_ahead = _at(0, wide.values())
-    example = step(carry, inputs_at(0, read_ahead))[1]  # for its structure; XLA drops it
-    numbers = {key: number for number, key in enumerate(flat(example))}
-    order = tree.map_structure(lambda x: numbers.get(id(x), -1), example)
-    arrays = [tf.TensorArray(x.dtype, length, element_shape=x.shape) for x in flat(example).values()]
+    example = _distinct(step(carry, inputs_at(0, read_ahead))[1])  # for their shapes; XLA drops it
+    arrays = [tf.TensorArray(x.dtype, length, element_shape=x.shape) for x in example.values()]
     _, carry, _, arrays = tf.while_loop(
         lambda count, *_: count < length, body, (0, carry, read_ahead, arrays), maximum_iterations=length
     )
-    return carry, [array.stack() for array in arrays], order
+    return carry, [array.stack() for array in arrays]
+
+
+def _distinct(values):
+    """The tensors in `values` by id, each once."""
+    return {id(x): x for x in tree.flatten(values) if x is not None}
+
+
+def _order(values):
+    """For each tensor in `values` its number among the `_distinct` ones; -1 for None."""
+    numbers = {key: number for number, key in enumerate(_distinct(values))}
+    return tree.map_structure(lambda x: numbers.get(id(x), -1), values)
 
 
 def _ordered(distinct, order):

@@ -3,11 +3,18 @@
 import torch
 from keras import tree
 
-from rnnkit.backend.plain_recurrence import in_one_piece, plain_recurrence
-from rnnkit.backend.unrolled import unrolled_scan as scan
+from rnnkit.backend.loop import Loop, Run, run_plainly
+from rnnkit.backend.loop import unrolled_scan as scan
+from rnnkit.backend.torch import chains as chains
+from rnnkit.backend.torch.kernels import against_kernels, run_kernel
 
-recurrence = plain_recurrence(scan, "a loop in Python: PyTorch has no other")
-split_batch = in_one_piece
+
+def run(loop: Loop) -> Run:
+    """Runs a loop by PyTorch's own kernel where there is one for its equation."""
+    reason = against_kernels(loop)
+    if reason is None:
+        return run_kernel(loop)
+    return run_plainly(loop, scan, f"a loop in Python: PyTorch has no other; no kernel ran: {reason}")
 
 
 def gradient(function, tensors):

@@ -9,11 +9,12 @@ behind these is read by nobody. So any mask will do.
 
 import math
 from collections import Counter
-from functools import partial
 
 import torch
-from keras import activations, ops
+from keras import ops
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from rnnkit.backend.loop import Run
 
 DTYPES = {
     "cpu": (torch.float32, torch.float64),
@@ -26,55 +27,34 @@ BEHIND = {  # what is added to the gates behind the last step that counts, times
 }
 
 
-def kernel_for(layer, sequences, training):
-    """The kernel that runs a layer's cell over time, and its name, or why there is none.
-
-    Args:
-        layer: an `LSTM`, `GRU` or `Elman`, or another `Recurrent`.
-        sequences: what its `inner_loop` gets, `(batch, time, features)`.
-        training: whether this is a training run.
-
-    Returns:
-        A function and its name, such as "torch.lstm"; or None and the reason, in words. The function takes sequences
-        after dropout, the list of initial states, and a mask or None, in the order of the run. It returns h of all
-        steps `(batch, time, units)` and the list of the last states.
-    """
-    cell, device, dtype = layer.cell, sequences.device.type, sequences.dtype
-    name = _name(cell)
-    if name is None:
-        reason = f"PyTorch has no kernel for the equation of this {type(cell).__name__}"
-    elif layer.unroll:
-        reason = "unroll=True asks for one copy of the step per time step"
-    elif getattr(layer, "use_cudnn", None) is False and cell.cudnn_compatible:
-        reason = "use_cudnn=False asks for a loop"
-    elif training and cell.recurrent_dropout:
-        reason = "PyTorch's kernels know no recurrent dropout"
-    elif torch.compiler.is_compiling() or torch.jit.is_tracing():
-        reason = "a compiler takes the loop apart"
-    elif dtype not in DTYPES.get(device, ()):
-        reason = f"PyTorch's kernels are not for {str(dtype).removeprefix('torch.')} on the device {device!r}"
-    else:
-        return partial(_run, name, cell), f"torch.{name}"
-    return None, reason
+def against_kernels(loop):
+    """Why no kernel of PyTorch can run a loop, in words; None if one can."""
+    device, dtype = loop.sequences.device.type, loop.sequences.dtype
+    if loop.no_kernel is not None:
+        return loop.no_kernel
+    if loop.equation is None:
+        return f"PyTorch has no kernel for the equation of this {type(loop.cell).__name__}"
+    if loop.equation.drops_states:
+        return "PyTorch's kernels know no recurrent dropout"
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return "a compiler takes the loop apart"
+    if dtype not in DTYPES.get(device, ()):
+        return f"PyTorch's kernels are not for {str(dtype).removeprefix('torch.')} on the device {device!r}"
+    return None
 
 
-def _name(cell):
-    """Of the function in `torch` that computes the cell's equation; None if there is none."""
-    from rnnkit.layers import ElmanCell, GRUCell, LSTMCell  # they import this module
-
-    if type(cell) is ElmanCell:
-        return {activations.tanh: "rnn_tanh", activations.relu: "rnn_relu"}.get(cell.activation)
-    if type(cell) not in (LSTMCell, GRUCell):
-        return None
-    if (cell.activation, cell.recurrent_activation) != (activations.tanh, activations.sigmoid):
-        return None
-    if type(cell) is LSTMCell:
-        return "lstm"
-    return "gru" if cell.reset_after else None
+def run_kernel(loop):
+    """Runs a loop by the kernel of its equation; returns a `Run`."""
+    equation = loop.equation
+    sequences = equation.drop(loop.sequences.transpose(0, 1)).transpose(0, 1)
+    outputs, states = _run(equation, sequences, loop.states, loop.mask)
+    return Run(
+        equation.readout(outputs), states, f"the kernel torch.{equation.name}, which computes what its cell does"
+    )
 
 
-def _run(name, cell, sequences, states, mask):
-    weights, states = _weights(cell), [state.to(sequences.dtype) for state in states]
+def _run(equation, sequences, states, mask):
+    name, weights, states = equation.name, _weights(equation), [state.to(sequences.dtype) for state in states]
     if mask is None:
         return _kernel(name, sequences, states, weights)
     counted = mask.cumsum(1)
@@ -137,13 +117,14 @@ def _stretches(lengths, time):
     return stretches
 
 
-def _weights(cell):
-    """The cell's weights as PyTorch has them: transposed, the gates in its order, two biases."""
-    weights = [ops.convert_to_tensor(cell.kernel).T, ops.convert_to_tensor(cell.recurrent_kernel).T]
-    if cell.use_bias:
-        bias = ops.convert_to_tensor(cell.bias)
+def _weights(equation):
+    """The weights as PyTorch has them: transposed, the gates in its order, two biases or none."""
+    kernel, recurrent_kernel, bias = equation.weights()
+    weights = [ops.convert_to_tensor(kernel).T, ops.convert_to_tensor(recurrent_kernel).T]
+    if bias is not None:
+        bias = ops.convert_to_tensor(bias)
         weights += bias.unbind() if bias.ndim == 2 else [bias, torch.zeros_like(bias)]
-    if getattr(cell, "convention", None) == "keras":
+    if equation.gates == "zrh":
         weights = [torch.cat([r, z, h]) for z, r, h in (weight.chunk(3) for weight in weights)]
     return weights
 
