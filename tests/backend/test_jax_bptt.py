@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from rnnkit import backend, layers
-from rnnkit.backend.plain_recurrence import plain_recurrence
+from rnnkit.backend.loop import run_plainly
 
 if keras.backend.backend() != "jax":
     pytest.skip("of JAX alone", allow_module_level=True)
@@ -14,7 +14,7 @@ if keras.backend.backend() != "jax":
 import jax
 import jax.numpy as jnp
 
-from rnnkit.backend import bptt_jax
+from rnnkit.backend.jax import bptt
 from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model, run_and_inputs
 
 OURS = "two loops that XLA compiles, forward and backward"
@@ -68,7 +68,7 @@ def test_with_a_memory(feeding, monkeypatch):
 
 
 def test_random_shapes(monkeypatch):
-    monkeypatch.setattr(bptt_jax, "BYTES_OF_A_BLOCK", 256)
+    monkeypatch.setattr(bptt, "BYTES_OF_A_BLOCK", 256)
     rng = np.random.default_rng(1)
     for _ in range(8):
         batch, time, features, units = rng.integers(1, 9, 4)
@@ -132,7 +132,7 @@ def test_a_model_that_is_fitted(training, monkeypatch):
     ],
 )
 def test_inference_projects_some_steps_at_a_time(name, arguments, bytes_of_a_block, steps, mask, monkeypatch):
-    monkeypatch.setattr(bptt_jax, "BYTES_OF_A_BLOCK", bytes_of_a_block)
+    monkeypatch.setattr(bptt, "BYTES_OF_A_BLOCK", bytes_of_a_block)
     layer = LAYERS[name](return_sequences=True, return_state=True, **arguments)
     run, inputs = run_and_inputs(layer, mask, training=False)
     compare(layer, run, inputs, monkeypatch)
@@ -276,7 +276,7 @@ class Impure(OwnCell):
 @pytest.mark.parametrize("does", ["draws", "adds a loss", "reads from outside"])
 @pytest.mark.parametrize("training", [False, True])
 def test_a_projection_that_does_more_than_to_project(training, does, monkeypatch):
-    monkeypatch.setattr(bptt_jax, "BYTES_OF_A_BLOCK", 0)
+    monkeypatch.setattr(bptt, "BYTES_OF_A_BLOCK", 0)
     layer = layers.Recurrent(Impure(UNITS), return_sequences=True)
     x = jnp.array(np.random.default_rng(0).normal(size=(BATCH, TIME, FEATURES)), "float32")
     layer.build(x.shape)
@@ -336,7 +336,7 @@ def compare(layer, run, inputs, monkeypatch, way=OURS):
 
 
 def use_the_plain_loop(monkeypatch):
-    monkeypatch.setattr(backend, "recurrence", plain_recurrence(backend.scan, "the plain loop"))
+    monkeypatch.setattr(backend, "run", lambda loop: run_plainly(loop, backend.scan, "the plain loop"))
 
 
 def test_a_base_that_is_read_elsewhere_too(monkeypatch):

@@ -1,12 +1,10 @@
 import contextlib
-import functools
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from rnnkit import backend
 from rnnkit.layers import (
     GRU,
     LSTM,
@@ -21,9 +19,12 @@ from rnnkit.layers import (
 )
 
 if keras.backend.backend() != "torch":
-    pytest.skip("kernels_torch is for the backend PyTorch", allow_module_level=True)
+    pytest.skip("of PyTorch alone", allow_module_level=True)
 
 import torch
+
+from rnnkit.backend.torch.kernels import against_kernels
+from rnnkit.layers.recurrent_cell import as_recurrent_cell
 
 FEATURES, UNITS = 3, 4
 CASES = {  # the layer, and PyTorch's with the order in which it has the layer's gates
@@ -57,11 +58,11 @@ def tensor(array, dtype):
 @contextlib.contextmanager
 def plain(layer):
     """The layer runs its cell step by step."""
-    layer.inner_loop = functools.partial(Recurrent.inner_loop, layer)
+    layer._no_kernel = lambda: "the test asks for a loop"
     try:
         yield
     finally:
-        del layer.inner_loop
+        del layer._no_kernel
 
 
 def values_and_gradients(outputs, inputs, rng):
@@ -174,13 +175,15 @@ class StraightCell(LSTMCell):
         return C
 
 
-class Straight(LSTM):
-    cell_class = StraightCell
-
-
 def taken(layer, training=False, dtype="float32", device="cpu"):
+    """The name of the kernel that a layer takes and None, or None and the reason why it takes none."""
     layer.build((None, None, FEATURES))
-    return backend.kernel_for(layer, torch.zeros(2, 5, FEATURES, dtype=getattr(torch, dtype), device=device), training)
+    cell = as_recurrent_cell(layer.cell)
+    states = keras.tree.flatten(cell.get_initial_state(2) if hasattr(cell, "get_initial_state") else [])
+    sequences = torch.zeros(2, 5, FEATURES, dtype=getattr(torch, dtype), device=device)
+    loop = layer._loop(cell, sequences, states, None, training)
+    reason = against_kernels(loop)
+    return (f"torch.{loop.equation.name}", None) if reason is None else (None, reason)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def taken(layer, training=False, dtype="float32", device="cpu"):
     ids=lambda value: value.name if isinstance(value, keras.Layer) else value,
 )
 def test_the_kernel_has_a_name(layer, name):
-    assert taken(layer, training=True)[1] == taken(layer, dtype="float64")[1] == name
+    assert taken(layer, training=True)[0] == taken(layer, dtype="float64")[0] == name
 
 
 @pytest.mark.parametrize(
@@ -205,7 +208,7 @@ def test_the_kernel_has_a_name(layer, name):
     [
         (LSTM(UNITS, activation="relu"), "no kernel for the equation of this LSTMCell"),
         (LSTM(UNITS, recurrent_activation="hard_sigmoid"), "no kernel for the equation of this LSTMCell"),
-        (Straight(UNITS), "no kernel for the equation of this StraightCell"),
+        (Recurrent(StraightCell(UNITS)), "no kernel for the equation of this StraightCell"),
         (PeepholeLSTM(UNITS), "no kernel for the equation of this PeepholeLSTMCell"),
         (LayerNormLSTM(UNITS), "no kernel for the equation of this LayerNormLSTMCell"),
         (LayerNormGRU(UNITS), "no kernel for the equation of this LayerNormGRUCell"),
@@ -214,7 +217,6 @@ def test_the_kernel_has_a_name(layer, name):
         (GRU(UNITS, activation="sigmoid"), "no kernel for the equation of this GRUCell"),
         (Elman(UNITS, activation="sigmoid"), "no kernel for the equation of this ElmanCell"),
         (Recurrent([ElmanCell(UNITS), ElmanCell(UNITS)]), "no kernel for the equation of this StackedRNNCells"),
-        (LSTM(UNITS, unroll=True), "unroll=True asks for one copy of the step"),
         (GRU(UNITS, use_cudnn=False), "use_cudnn=False asks for a loop"),
         (Elman(UNITS, recurrent_dropout=0.5), "no recurrent dropout"),
     ],
@@ -226,7 +228,14 @@ def test_no_kernel_is_taken_and_the_reason_is_told(layer, reason, monkeypatch):
     for name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
         monkeypatch.delattr(torch, name)
     assert layer(np.zeros((2, 5, FEATURES), "float32"), training=True) is not None
-    assert (reason in layer.explain()) is (type(layer) is not Recurrent)  # whose explanation needs no kernels
+    assert reason in layer.explain()
+
+
+def test_an_unrolled_layer_takes_no_kernel(monkeypatch):
+    monkeypatch.delattr(torch, "lstm")
+    layer = LSTM(UNITS, unroll=True)
+    layer(np.zeros((2, 5, FEATURES), "float32"))
+    assert "unroll=True asks for it" in layer.explain()
 
 
 def test_what_has_a_kernel_runs_no_step(monkeypatch):
@@ -246,7 +255,7 @@ def test_what_has_a_kernel_runs_no_step(monkeypatch):
 
 def test_recurrent_dropout_is_for_training_only():
     layer = LSTM(UNITS, recurrent_dropout=0.5)
-    assert taken(layer, training=True)[0] is None and taken(layer, training=False)[1] == "torch.lstm"
+    assert taken(layer, training=True)[0] is None and taken(layer, training=False)[0] == "torch.lstm"
 
 
 @pytest.mark.parametrize(
