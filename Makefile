@@ -1,16 +1,21 @@
-# Each command makes the environment that it needs; a second run reuses it. PYTHON=/path/to/python chooses the Python.
+# Each command makes the environment that it needs; a second run reuses it. PYTHON=/path/to/python chooses the Python,
+# JOBS=4 the number of tests that run at the same time.
 
-.PHONY: help notebooks lab outputs student grade test test-portable test-backends test-colab bench lock clean .venv .venv-jax .venv-torch .venv-colab
+.PHONY: help notebooks lab outputs student grade check test test-portable test-jax test-torch test-backends test-colab tables bench lock clean .venv .venv-jax .venv-torch .venv-colab
 python := .venv/bin/python
+JOBS ?= 2
+pytest = -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder  # a lesson's cells stay together
 
 help:
 	@echo "make notebooks      run every notebook; executed copies and HTML pages go to build/notebooks/"
 	@echo "make lab            open JupyterLab on the notebooks"
-	@echo "make test           lint, unit tests, docstring examples, every notebook against its stored outputs"
+	@echo "make check          lint, types and the fast tests, in two minutes: after each change"
+	@echo "make test           everything: also the slow tests, and every notebook against its stored outputs"
 	@echo "make test-portable  the notebooks again, with the instructions of older processors"
-	@echo "make test-backends  the unit tests on JAX and on PyTorch"
+	@echo "make test-backends  the unit tests on JAX and on PyTorch (or one of them: test-jax, test-torch)"
 	@echo "make test-colab     the notebooks in a twin of Colab's environment (needs a Python 3.13)"
 	@echo "make bench          the benchmarks of speed: recurrent, crf, decoding, word2vec, gpu"
+	@echo "make tables         write docs/benchmarks.md from benchmarks/results/"
 	@echo "make student        the lessons with tasks instead of solutions, in build/student/"
 	@echo "make grade          grade notebooks: SUBMISSIONS=folder [LESSON=notebook HIDDEN=folder OUT=folder ISOLATION=namespaces]"
 	@echo "make outputs        run every notebook and store its outputs in notebooks/"
@@ -33,16 +38,23 @@ grade: .venv
 lab: .venv
 	@$(python) -m jupyterlab --notebook-dir=notebooks
 
+check: .venv
+	@$(python) $(pytest) -m "not slow" rnnkit tests
+
 test: .venv
-	@$(python) -m pytest
+	@$(python) $(pytest)
 
 test-portable: .venv
-	ONEDNN_MAX_CPU_ISA=AVX2 $(python) -m pytest notebooks tests/test_notebooks.py
-	ONEDNN_MAX_CPU_ISA=SSE41 $(python) -m pytest notebooks tests/test_notebooks.py
+	ONEDNN_MAX_CPU_ISA=AVX2 $(python) $(pytest) notebooks tests/test_notebooks.py
+	ONEDNN_MAX_CPU_ISA=SSE41 $(python) $(pytest) notebooks tests/test_notebooks.py
 
-test-backends: .venv-jax .venv-torch
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest tests
+test-backends: test-jax test-torch
+
+test-jax: .venv-jax
+	KERAS_BACKEND=jax .venv-jax/bin/python $(pytest) tests
+
+test-torch: .venv-torch
+	KERAS_BACKEND=torch .venv-torch/bin/python $(pytest) tests
 
 test-colab: .venv .venv-colab
 	@sh tools/test_colab.sh
@@ -50,6 +62,9 @@ test-colab: .venv .venv-colab
 bench: .venv-torch
 	@for question in recurrent crf decoding word2vec; do .venv-torch/bin/python benchmarks/$$question.py || exit 1; done
 	@KERAS_BACKEND=torch .venv-torch/bin/python benchmarks/gpu.py
+
+tables: .venv
+	@$(python) benchmarks/tables.py
 
 lock:
 	uv pip compile pyproject.toml --extra notebooks --extra test --universal --python-version 3.11 \

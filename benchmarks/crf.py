@@ -1,18 +1,18 @@
-"""The CRF beside pytorch-crf: a training step, and decoding, on PyTorch and on TensorFlow.
+"""The CRF against pytorch-crf: a training step, and decoding, on PyTorch and on TensorFlow.
 
     pip install -e ".[torch,bench]"
     python benchmarks/crf.py [--rounds 15] [--backends torch tensorflow]
 
 A training step is the log-likelihood, summed over the batch, and its gradients for emissions, transitions, start and
-end. Decoding is Viterbi, until the tags are in Python's hands. With a mask, rows are padded on the right: one is full,
+end. Decoding is Viterbi, until Python has the tags. With a mask, rows are padded on the right: one is full,
 the others have a random number of steps. Emissions, tags and weights are random and the same for both. rnnkit runs as a
 Keras model would run it: on PyTorch op by op, on TensorFlow compiled by XLA.
 
-All is float32. rnnkit's likelihood, gradients and sequences are checked to be those of pytorch-crf in float64; the
-results say how far from these the gradients for emissions are at most, of both (`errors`).
+Everything is float32. rnnkit's likelihood, gradients and sequences are checked to be those of pytorch-crf in float64;
+the results record the largest distance of each library's gradients for the emissions from these (`errors`).
 
-Each backend has a process of its own, in which rnnkit and pytorch-crf alternate, each after a first call that compiles.
-What is reported is the ratio of medians, pytorch-crf's seconds to rnnkit's (above 1, rnnkit is the faster one), and the
+Each backend has its own process, in which rnnkit and pytorch-crf alternate, each after a first call that compiles.
+Reported are the ratio of medians, pytorch-crf's seconds to rnnkit's (above 1, rnnkit is the faster one), and the
 smallest and the largest ratio of one round.
 """
 

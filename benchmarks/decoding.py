@@ -1,11 +1,11 @@
-"""Decoding: one compiled loop beside a loop over `model.predict`, and beam search beside greedy search.
+"""Decoding: one compiled loop against a loop over `model.predict`, and beam search against greedy search.
 
     python benchmarks/decoding.py [--rounds 5]
 
 An LSTM of 256 units with a vocabulary of 1,000 tokens writes 100 tokens, for 1 row and for 32, with random weights; no
-token ends a sequence, so all do the same work. The loop over `predict` feeds a Keras model of one step, token after
-token; its tokens are checked to be equal. Contenders alternate, each after a first call that compiles. What is reported
-is the ratio of medians, and the smallest and the largest ratio of one round.
+token ends a sequence: all do the same work. The loop over `predict` feeds a Keras model of one step, token after
+token; its tokens are checked to be equal. Contenders alternate, each after a first call that compiles. Reported
+are the ratio of medians, and the smallest and the largest ratio of one round.
 """
 
 import argparse

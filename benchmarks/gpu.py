@@ -1,11 +1,11 @@
-"""On a GPU: recurrent layers beside the framework's own LSTM and GRU, which run on cuDNN.
+"""On a GPU: recurrent layers against the framework's own LSTM and GRU, which run on cuDNN.
 
     KERAS_BACKEND=torch python benchmarks/gpu.py [--rounds 15]
     KERAS_BACKEND=jax python benchmarks/gpu.py
 
 A training step (values and all weights' gradients) at (batch 64, time 200, features 512, units 512) of `LSTM` and `GRU`
-beside the native layer of the same equation, and of `PeepholeLSTM` and `LayerNormLSTM`, for which there is no kernel,
-beside the native LSTM. Native is `torch.nn` on PyTorch, and on JAX `keras.layers.LSTM(use_cudnn=True)`; JAX has no GRU
+against the native layer of the same equation, and of `PeepholeLSTM` and `LayerNormLSTM`, for which there is no kernel,
+against the native LSTM. Native is `torch.nn` on PyTorch, and on JAX `keras.layers.LSTM(use_cudnn=True)`; JAX has no GRU
 on cuDNN. TensorFlow is not measured. What is reported is rnnkit's seconds over the native layer's: the ratio of
 medians, and the smallest and the largest ratio of one round.
 

@@ -1,17 +1,17 @@
-"""Named entities: a bidirectional LSTM with a CRF beside sklearn-crfsuite, without any vectors from outside.
+"""Named entities: a bidirectional LSTM with a CRF against sklearn-crfsuite, without any vectors from outside.
 
     python benchmarks/ner.py [train [[validation] test]] [--validate] [--seeds 5] [--epochs 20] [--units 64]
 
 The files are in columns, as those of CoNLL-2003 or WNUT 17, in any scheme of tags. One file is cut: its first 80 % to
-learn from, its last 20 % to test. Without a file it is Wikigold, whose order is that of its articles, so that those
-tested are other ones. With `--validate` nothing is tested or recorded: the validation file, or the last fifth of what
-there is to learn from, stands in for the test. All settings were chosen so, by cross-validation over the fifths of
+learn from, its last 20 % to test. Without a file it is Wikigold, whose order is that of its articles, which makes those
+tested other ones. With `--validate` nothing is tested or recorded: the validation file, or the last fifth of what there
+is to learn from, takes the place of the test. All settings were chosen this way, by cross-validation over the fifths of
 Wikigold's first 80 %; training has no early stopping.
 
 All learn from the same sentences in the same run. A gazetteer is the names of the training part, longest match first;
-the cautious one leaves out a name that is one in less than half of the places where its words stand.
-sklearn-crfsuite has the features and settings of its tutorial (but no parts of speech, which Wikigold has not). The
-network is that of `harness/tagging.py`, as it is, and with a softmax at each token in the CRF's place. What is reported
+the cautious one leaves out a name that is one in less than half of the places where its words occur.
+sklearn-crfsuite has the features and settings of its tutorial (without parts of speech, which Wikigold lacks). The
+network is that of `harness/tagging.py`, as it is, and with a softmax at each token instead of the CRF. Reported
 is the F1 of whole entities, by `rnnkit.metrics.EntityF1`, which is checked to equal seqeval's.
 """
 
@@ -40,7 +40,7 @@ except ImportError as error:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="*", help="train, validation and test; Wikigold if left out")
-    parser.add_argument("--validate", action="store_true", help="with the validation part in the place of the test")
+    parser.add_argument("--validate", action="store_true", help="use the validation part instead of the test")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--units", type=int, default=64, help="of each direction of the LSTM")
@@ -63,9 +63,8 @@ def main():
         "BiLSTM, softmax": [lambda seed=seed: network(False, seed) for seed in seeds],
         "BiLSTM-CRF": [lambda seed=seed: network(True, seed) for seed in seeds],
     }
-    print(
-        f"{len(train[0])} sentences to learn from, {len(sentences)} to find {sum(map(len, map(tags_to_spans, tags)))} entities"
-    )
+    names = sum(len(tags_to_spans(row)) for row in tags)
+    print(f"{len(train[0])} sentences to learn from, {len(sentences)} to find {names} entities")
     print(f"{'':20}  {'F1, %':>6}  {'smallest':>8}  {'largest':>8}  {'seconds':>8}")
     rows = [measure(name, runs, tags) for name, runs in contenders.items()]
     if not arguments.validate:
@@ -119,7 +118,7 @@ def entity_f1(true, found):
 
 
 def gazetteer(sentences, tags, test, least=0.0):
-    """The tags of names that are known, where they are one in at least this share of the places where they stand."""
+    """The tags of names that are known, where they are one in at least this share of the places where they occur."""
     types = {}
     for sentence, row in zip(sentences, tags, strict=True):
         for type, begin, end in tags_to_spans(row):

@@ -4,8 +4,8 @@
 
 The model of lesson 07, trained longer and on all words of the training part; tested on words that it has not seen, with
 a beam of 5. A word is right if it is one of its pronunciations; the phoneme error rate is that to the closest one.
-Stress marks are left out. Published figures are on other splits of older versions of the dictionary, so they show the
-order of magnitude: Yao and Zweig 2015 report 5.45 % of phonemes and 23.55 % of words for a bidirectional LSTM with
+Stress marks are left out. Published figures are on other splits of older versions of the dictionary and only show
+the order of magnitude: Yao and Zweig 2015 report 5.45 % of phonemes and 23.55 % of words for a bidirectional LSTM with
 known alignments, Rao et al. 2015 25.8 % of words for a deep LSTM with CTC, Toshniwal and Livescu 2016 4.69 % and
 20.24 % with attention.
 """

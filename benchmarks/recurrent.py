@@ -1,26 +1,26 @@
-"""Recurrent layers beside those that they replace: training and inference with equal weights.
+"""Recurrent layers against those they replace: training and inference with equal weights.
 
     python benchmarks/recurrent.py [--rounds 3] [--shapes 0 3] [--layers LSTM GRU] [--masks no yes]
 
-`LSTM`, `GRU` and `Elman` run beside `keras.layers.LSTM`, `GRU` and `SimpleRNN`; `PeepholeLSTM`, `LayerNormLSTM` and a
-cell of one's own, the minimal gated unit, beside `keras.layers.RNN` with the same cell. A model is one layer, with the
+`LSTM`, `GRU` and `Elman` run against `keras.layers.LSTM`, `GRU` and `SimpleRNN`; `PeepholeLSTM`, `LayerNormLSTM` and a
+custom cell, the minimal gated unit, against `keras.layers.RNN` with the same cell. A model is one layer, with the
 sequence of its outputs; training is `model.fit` (squared error, stochastic gradient descent) and inference
 `model.predict`, both over as many batches as have a million outputs, at least five, after a first call that
-compiles. What is timed is a batch inside of the call, without the first: what `fit` and `predict` do before and after
-their batches would hide the difference in so short a run. With a mask, rows are padded on the right.
+compiles. What is timed is a batch inside the call, without the first: what `fit` and `predict` do before and after
+their batches would hide the difference in such a short run. With a mask, rows are padded on the right.
 `KERAS_BACKEND=jax` does the same on JAX.
 
 With `KERAS_BACKEND=torch`, training is the layer and its gradients without a model around it, and the contender is
 `torch.nn.LSTM` or `GRU`, with packed sequences where there is a mask; Keras's layers run as well.
 
 The outputs are checked to be equal before anything is timed, and the weights after training. (The scales of layer
-normalization are a tenth: with ones, the recurrence is chaotic, and rounding grows with each step.) What is reported is
+normalization are a tenth: with ones, the recurrence is chaotic, and rounding grows with each step.) Reported are
 the contender's seconds over rnnkit's (the ratio of medians; above 1, rnnkit is the faster one), the smallest and the
 largest ratio of one round, and rnnkit's share of the limit: the floating-point operations of its matrix products, over
 what the machine's product of two matrices of 2,048 by 2,048 does in the same time.
 
-At last, the peak memory of a training step at (32, 1000, 64, 128), compiling included, above what the process had
-before: each in a process of its own (Linux only).
+Finally, the peak memory of a training step at (32, 1000, 64, 128), compiling included, above what the process had
+before: each in its own process (Linux only).
 """
 
 import argparse
@@ -99,7 +99,7 @@ def main():
     parser.add_argument("--shapes", nargs="+", type=int, default=range(len(SHAPES)), help="numbers of SHAPES")
     parser.add_argument("--layers", nargs="+", default=[*LAYERS], choices=[*LAYERS])
     parser.add_argument(
-        "--masks", nargs="+", choices=["no", "yes"], help="by default both, or no beside keras.layers.RNN"
+        "--masks", nargs="+", choices=["no", "yes"], help="by default both, or no against keras.layers.RNN"
     )
     parser.add_argument("--peak", choices=["rnnkit", "keras"], help="print the peak memory of a training step")
     arguments = parser.parse_args()
@@ -279,7 +279,7 @@ def operations_of(name, shape):
 
 
 def products_per_second():
-    """Floating-point operations a second of the backend's matrix product."""
+    """Floating-point operations per second of the backend's matrix product."""
     size = 2048
     a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype("float32"))
 

@@ -3,9 +3,9 @@
     python benchmarks/translation.py pairs.tsv[.gz] [--epochs 8] [--units 192] [--longest 20]
 
 The file has a source sentence, a tab and a target sentence in each line, as those that ManyThings makes from Tatoeba.
-Words are lower-case, signs stand alone. The same source sentence never stands in two parts: the split depends on it
-alone (its SHA-256), 80 % to learn, 10 % to validate, 10 % to test. A test sentence with several translations counts
-once, with all of them as references. BLEU is sacrebleu's of these tokens, with a beam of 5.
+Words are lower-case, and punctuation marks are tokens. The same source sentence is never in two parts: the split
+depends on it alone (its SHA-256), 80 % to learn, 10 % to validate, 10 % to test. A test sentence with several
+translations counts once, with all of them as references. BLEU is sacrebleu's of these tokens, with a beam of 5.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""Word2Vec beside gensim: words per second, WordSim-353 and analogies, on the same text with the same settings.
+"""Word2Vec against gensim: words per second, WordSim-353 and analogies, on the same text with the same settings.
 
     python benchmarks/word2vec.py [--seeds 3] [--epochs 10]
 
 Words per second are all words of the corpus, times the epochs, divided by the seconds from the token lists to the
 vectors: vocabulary and training, for both libraries. Runs alternate, and the ratio is the ratio of medians. gensim has
-two workers and its defaults for everything else; rnnkit has its two threads. CBOW appears twice: beside gensim as it is
-(a first learning rate of 0.025), and beside gensim with the 0.05 that rnnkit and word2vec.c use. The larger text is the
-same one three times over, 1.36 million words, in a third of the epochs. rnnkit's words per second on a third of the
+two workers and its defaults for everything else; rnnkit has its two threads. CBOW appears twice: against gensim as it
+is (a first learning rate of 0.025), and against gensim with the 0.05 that rnnkit and word2vec.c use. The larger text is
+the same one three times over, 1.36 million words, in a third of the epochs. rnnkit's words per second on a third of the
 text, on the text, and on the larger one, in equal epochs, show whether its cost is linear in the text. Memory is what
 training adds to the peak of a fresh process that has already loaded both libraries and the text.
 """

@@ -1,10 +1,10 @@
-"""Word2Vec on texts that are never in memory: peak memory at 10 and at 100 million words, beside gensim.
+"""Word2Vec on texts that are never in memory: peak memory at 10 and at 100 million words, against gensim.
 
     python benchmarks/word2vec_memory.py [--millions 10 100]
 
-Documents of 1,000 words, drawn from 50,000 by Zipf's law, are made anew in each pass and forgotten. CBOW, one epoch,
-50 dimensions and all else by default, so that the longest run takes minutes; rnnkit has its two threads, gensim two
-workers. Each run is a process of its own. Memory is the peak of its resident memory, and what training added to it
+Documents of 1,000 words, drawn from 50,000 by Zipf's law, are generated in each pass and forgotten. CBOW, one epoch,
+50 dimensions and all else by default, which keeps the longest run to minutes; rnnkit has its two threads, gensim two
+workers. Each run has its own process. Memory is the peak of its resident memory, and what training added to it
 after both libraries were loaded; words per second are all words of the text by the seconds for vocabulary and training,
 with the making of the text, which is the same for both. Linux only.
 """

@@ -6,7 +6,7 @@ Alone, on all GPUs of this machine, or on its processor if it has none:
 
 On two machines, the same command on each. TF_CONFIG lists all workers, in the same order everywhere, and says which one
 this machine is: the second has "index": 1. Any free ports do; two workers on one machine are two ports of localhost.
-They wait for each other, and trust whoever reaches these ports: let nobody else.
+They wait for each other, and trust whoever reaches these ports: keep everyone else away from them.
 
     export TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
                        "task": {"type": "worker", "index": 0}}'
@@ -18,12 +18,12 @@ Each worker holds the whole model and learns from its part of every batch; after
   the gradient of a batch is the mean over all its sentences. N must divide BATCH. Two usual things would break this and
   are therefore missing: dropout, which each worker draws for itself, and gradient clipping, which Keras does before it
   adds up the gradients of the workers.
-- When a worker dies, the others stop with an error within seconds. Start all of them again with the same command, also
-  with another number of workers: they go on where the last whole epoch ended, and end as if nothing had happened.
-- Worker 0 alone reads and writes files, so the machines need no disk in common: in --folder, the backup of the last
+- When a worker dies, the others stop with an error within seconds. Start all of them again with the same command, even
+  with another number of workers: they continue after the last whole epoch and end as if nothing had happened.
+- Worker 0 alone reads and writes files; the machines need no common disk: in --folder, the backup of the last
   epoch, and at the end tagger.keras.
 
-Why the loop over the batches stands here: `Model.fit` of Keras 3 fails under MultiWorkerMirroredStrategy
+Why the loop over the batches is written out here: `Model.fit` of Keras 3 fails under MultiWorkerMirroredStrategy
 (https://github.com/keras-team/keras/issues/20585). Its step, `Model.train_step`, does not, and is all that we need.
 """
 
@@ -72,7 +72,7 @@ def main(epochs, folder):
         model.reset_metrics()
         for rows in order[: steps * BATCH].reshape(steps, BATCH):
             step(([numbers[rows] for numbers in inputs], tags[rows]))
-        loss = float(model.get_metrics_result()["loss"])  # adds up those of all workers, so all of them must ask
+        loss = float(model.get_metrics_result()["loss"])  # adds up those of all workers: all of them must ask
         if first:
             backup.on_epoch_end(epoch)
             print(f"epoch {epoch + 1} of {epochs}: loss {loss:.6f}", flush=True)

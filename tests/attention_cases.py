@@ -1,4 +1,4 @@
-"""The four scores with their oracles, and memories to look at: what the tests of attention share."""
+"""The four scores with their oracles, and memories to attend to: what the tests of attention share."""
 
 import keras
 import numpy as np
@@ -34,7 +34,7 @@ def memory(seed=11):
 
 
 def call_with(weights, layer, *args, **kwargs):
-    """What a call of the layer returns with these trainable weights, in its precision."""
+    """Calls the layer with these trainable weights, in its precision."""
     with keras.StatelessScope(state_mapping=list(zip(layer.trainable_variables, weights, strict=True))):
         return layer(*args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""A conditional random field by its definition, in float64 NumPy: every sequence of tags is written down and scored."""
+"""A conditional random field by its definition, in float64 NumPy: every sequence of tags is listed and scored."""
 
 import itertools
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def sequences_and_scores(weights, emissions, legal=None):
-    """All sequences of one row that are legal, and the score of each: `emissions` of the steps that count alone.
+    """All legal sequences of one row, and the score of each, from `emissions` of the unmasked steps alone.
 
-    `weights` are start, transitions and end; `legal(sequence)` tells which sequences are possible at all.
+    `weights` are start, transitions and end; `legal(sequence)` says whether a sequence is possible at all.
     """
     start, transitions, end = (np.asarray(weight, "float64") for weight in weights)
     emissions = np.asarray(emissions, "float64")
@@ -54,7 +54,7 @@ def entropy(weights, emissions, legal=None):
 
 
 def forward_backward(weights, emissions):
-    """What the sum over all sequences comes to for a row of any length, by the textbook's two recursions.
+    """What the sum over all sequences amounts to for a row of any length, by the textbook's two recursions.
 
     Returns the marginals `(time, tags)`, the expected moves from tag to tag `(tags, tags)`, and the best sequence.
     Impossible moves and tags have scores of minus infinity.
@@ -84,7 +84,7 @@ def n_best(weights, emissions, n, legal=None):
 
 
 def posterior_decode(weights, emissions, legal=None):
-    """Of the legal sequences that with the largest sum of marginals, and this sum."""
+    """The legal sequence with the largest sum of marginals, and this sum."""
     sequences, _ = sequences_and_scores(weights, emissions, legal)
     p = marginals(weights, emissions, legal)
     right = np.array([sum(p[t, tag] for t, tag in enumerate(sequence)) for sequence in sequences])
@@ -92,10 +92,10 @@ def posterior_decode(weights, emissions, legal=None):
 
 
 def obeys(names, scheme):
-    """A function that tells whether a sequence of tag numbers is one of the scheme, read from left to right."""
+    """A function that says whether a sequence of tag numbers is one of the scheme, read from left to right."""
 
     def legal(sequence):
-        inside, must_go_on = None, False  # the type of the entity that is open, and whether it has to go on
+        inside, must_go_on = None, False  # the type of the open entity, and whether it has to continue
         for name in (names[tag] for tag in sequence):
             prefix, _, kind = name.partition("-")
             if name == "":  # padding

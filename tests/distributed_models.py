@@ -2,7 +2,8 @@
 
     python tests/distributed_models.py mirrored|jax|worker FILE
 
-FILE (.npz) gets the losses of each epoch and the weights at the end, of every model. A worker needs TF_CONFIG.
+It writes into FILE (.npz) the losses of each epoch and the weights before and after training, of every model. A worker
+needs TF_CONFIG.
 """
 
 import contextlib
@@ -75,16 +76,24 @@ def trained(train, scope=contextlib.nullcontext):
         with scope():
             model, loss, inputs, targets = make(np.random.default_rng(1))
             model.compile(keras.optimizers.SGD(0.05), loss)
+        results |= weights_of(model, f"{make.__name__}, before")
         for name, losses in train(model, inputs, targets).items():
             results[f"{make.__name__}: {name}"] = np.array(losses)
-        for number, weight in enumerate(model.weights):
-            path = re.sub(r"_\d+", "", weight.path)  # without the count of such layers in this process
-            results[f"{make.__name__}: {number} {path}"] = ops.convert_to_numpy(weight)
+        results |= weights_of(model, f"{make.__name__}, after")
     return results
 
 
+def weights_of(model, title):
+    """All weights, by their paths without the counts of layers in this process."""
+    paths = [re.sub(r"_\d+", "", weight.path) for weight in model.weights]
+    return {
+        f"{title}: {number} {path}": ops.convert_to_numpy(weight)
+        for number, (path, weight) in enumerate(zip(paths, model.weights, strict=True))
+    }
+
+
 class MinimalGatedCell(layers.RecurrentCell):
-    """A cell as a user writes it: one gate, which forgets as much as it lets in."""
+    """A cell as a user writes it, with one gate: it forgets as much as it lets in."""
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -106,22 +115,23 @@ class MinimalGatedCell(layers.RecurrentCell):
 
 
 def every_layer(rng):
-    """Side by side on the same sequences, each with a loss of its own. Bidirectional stands in the models below."""
-    recurrent = {
-        "lstm": layers.LSTM(4),
-        "gru": layers.GRU(4),
-        "elman": layers.Elman(4),
-        "peephole_lstm": layers.PeepholeLSTM(4),
-        "layer_norm_lstm": layers.LayerNormLSTM(4),
-        "own_cell": layers.Recurrent(MinimalGatedCell(4)),
-        "stacked": layers.Stacked([layers.GRU(4), layers.Elman(4)]),
-    }
-    sequences, counts = keras.Input((TIME, 3)), keras.Input((TIME,), dtype="int32")
-    mask = ops.not_equal(counts, 0)  # Keras cannot fit boolean inputs under MirroredStrategy
-    outputs = {name: keras.layers.Dense(1)(layer(sequences, mask=mask)) for name, layer in recurrent.items()}
+    """Side by side on the same sequences: each makes one column of the output. The models below have the others.
+
+    One output, because Keras compiles the training of a model with several outputs twice.
+    """
+    recurrent = [
+        layers.PeepholeLSTM(4),
+        layers.LayerNormLSTM(4),
+        layers.Recurrent(MinimalGatedCell(4)),
+        layers.Stacked([layers.GRU(4), layers.Elman(4)]),
+    ]
+    sequences, ones = keras.Input((TIME, 3)), keras.Input((TIME,), dtype="int32")
+    mask = ops.not_equal(ones, 0)  # Keras cannot fit boolean inputs under MirroredStrategy
+    outputs = [keras.layers.Dense(1)(layer(sequences, mask=mask)) for layer in recurrent]
+    model = keras.Model([sequences, ones], keras.layers.concatenate(outputs))
     x, ones = rng.normal(size=(ROWS, TIME, 3)).astype("float32"), np.int32(np.arange(TIME) < lengths(rng))
     y = np.tanh(x.sum(axis=-1) * ones).mean(axis=1, keepdims=True)
-    return keras.Model([sequences, counts], outputs), "mse", [x, ones], dict.fromkeys(recurrent, y)
+    return model, "mse", [x, ones], np.repeat(y, len(recurrent), axis=1)
 
 
 def tagger(rng):
@@ -135,10 +145,10 @@ def tagger(rng):
 
 
 def translator(rng):
-    """A target is its source, one number higher. Each batch holds targets of many lengths.
+    """A target is its source, with each number increased by one. Each batch has targets of many lengths.
 
-    The loss is the sum over all words: the mean over the words of a replica would weigh a word by how many others its
-    replica has.
+    The loss is the sum over all words: in the mean over the words of a replica, the weight of a word would depend on
+    how many others its replica has.
     """
     source, target = [keras.Input((TIME,), dtype="int32") for _ in range(2)]
     mask = ops.not_equal(source, 0)
@@ -155,7 +165,7 @@ def translator(rng):
 
 
 def numbers(rng):
-    """Sequences of 1 to 11, with 0 behind their end."""
+    """Sequences of numbers from 1 to 11, followed by zeros."""
     return np.where(np.arange(TIME) < lengths(rng), rng.integers(1, 12, (ROWS, TIME)), 0).astype("int32")
 
 

@@ -1,6 +1,6 @@
 """Lint of the lessons: one canonical form, one order of sections, executed from top to bottom, clean outputs.
 
-A rule takes a `Lesson` and yields what is wrong with it. `BADGE` and `COLAB_CELL` are what every lesson holds.
+A rule takes a `Lesson` and yields what is wrong with it. `BADGE` and `COLAB_CELL` are in every lesson.
 """
 
 import ast
@@ -29,7 +29,9 @@ if "google.colab" in sys.modules and importlib.util.find_spec("rnnkit") is None:
     %pip install -q "rnnkit[course] @ git+{ADDRESS}"
 """
 
-SETUP_CELL = r"from rnnkit import course\n\ncourse\.setup\(seed=\d+\)"  # alone: TensorFlow's import is quiet only in it
+SETUP_CELL = (
+    r"from rnnkit import course\n\ncourse\.setup\(seed=\d+\)"  # alone: the backend's import is quiet only there
+)
 
 SECTIONS = [
     "What you will learn",
@@ -58,7 +60,7 @@ class Lesson:
 
     def __init__(self, name, text):
         self.name, self.text = name, text
-        self.notebook = nbformat.v4.reads(text)  # as it is: nbformat.reads repairs
+        self.notebook = nbformat.v4.reads(text)  # nbformat.reads would repair it
         self.cells = self.notebook.cells
         self.all_code = [cell for cell in self.cells if cell.cell_type == "code"]
         self.code = self.all_code[1:]
@@ -90,7 +92,7 @@ class Lesson:
 def parsed(cell):
     try:
         return ast.parse(cell.source)
-    except SyntaxError:  # is_plain_python tells
+    except SyntaxError:  # is_plain_python reports it
         return ast.Module([], [])
 
 
@@ -160,7 +162,7 @@ def has_title_badge_and_minutes(lesson):
     if BADGE.format(name=lesson.name) not in title.splitlines():
         yield f"the first cell lacks the line {BADGE.format(name=lesson.name)}"
     if not re.search(r"\d (second|minute)s?\b", title):
-        yield "the first cell does not tell how many minutes the notebook takes"
+        yield "the first cell does not say how many minutes the notebook takes"
 
 
 def has_colab_cell(lesson):

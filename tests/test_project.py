@@ -1,11 +1,11 @@
-"""The project's lists agree, its wheel is whole, its package is light, and ruff is content."""
+"""The project's lists agree, its wheel is whole, its package is light, and its linters find nothing."""
 
-import itertools
-import json
+import hashlib
+import os
 import re
-import statistics
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib import metadata
@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
 README = (ROOT / "README.md").read_text()
+DATA = sorted((ROOT / "data").iterdir())
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md")])
 MACHINES = [
     {
         "python_version": python,
@@ -40,7 +42,7 @@ MACHINES = [
 
 
 def requirements(*extras):
-    """The project's own requirements with these extras; `rnnkit[extra]` stands for what it names."""
+    """The project's own requirements with these extras, where `rnnkit[extra]` means what that extra lists."""
     for line in PROJECT["dependencies"] + [
         line for extra in extras for line in PROJECT["optional-dependencies"][extra]
     ]:
@@ -106,14 +108,63 @@ def test_version_is_the_installed_one():
     assert rnnkit.__version__ == metadata.version("rnnkit")
 
 
-def test_wheel_holds_the_package_and_its_data(tmp_path):
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
-    [wheel] = tmp_path.iterdir()
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    files = [path.relative_to(ROOT) for path in (ROOT / "rnnkit").rglob("*") if path.is_file()]
-    assert packed == {path.as_posix() for path in files if "__pycache__" not in path.parts}
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return built("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
 
 
+def built(kind, source, folder):
+    run(sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder), cwd=source)
+    [path] = folder.iterdir()
+    return path
+
+
+def packed(wheel):
+    return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+
+def test_wheel_holds_the_package_and_its_data(wheel):
+    package = [path.relative_to(ROOT) for path in (ROOT / "rnnkit").rglob("*") if path.is_file()]
+    data = [Path("rnnkit") / path.relative_to(ROOT) for path in DATA]
+    expected = {path.as_posix() for path in [*package, *data] if "__pycache__" not in path.parts}
+    assert packed(wheel) == expected
+    assert "rnnkit/py.typed" in expected
+
+
+@pytest.mark.slow
+def test_wheel_of_the_source_distribution_is_the_same(wheel, tmp_path):
+    (tmp_path / "sdist").mkdir()
+    with tarfile.open(built("sdist", ROOT, tmp_path / "sdist")) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    [source] = (tmp_path / "source").iterdir()
+    (tmp_path / "wheel").mkdir()
+    assert packed(built("wheel", source, tmp_path / "wheel")) == packed(wheel)
+
+
+@pytest.mark.parametrize("installation", ["editable", "wheel"])
+def test_data_is_found_and_is_what_we_wrote(installation, wheel, tmp_path):
+    place = ROOT
+    if installation == "wheel":
+        place = tmp_path
+        zipfile.ZipFile(wheel).extractall(place)
+    found = run(
+        sys.executable,
+        "-c",
+        "import hashlib, rnnkit, sys\n"
+        "from rnnkit.datasets.data_file import data_file\n"
+        "print(rnnkit.__file__)\n"
+        "for name in sys.argv[1:]:\n"
+        "    print(hashlib.sha256(data_file(name).read_bytes()).hexdigest())\n",
+        *(path.name for path in DATA),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(place)},
+    )
+    module, *hashes = found.splitlines()
+    assert Path(module) == place / "rnnkit" / "__init__.py"
+    assert hashes == [hashlib.sha256(path.read_bytes()).hexdigest() for path in DATA]
+
+
+@pytest.mark.slow
 def test_package_imports_without_what_only_lessons_need():
     run(
         sys.executable,
@@ -127,6 +178,28 @@ def test_package_imports_without_what_only_lessons_need():
         "    if not module.name.startswith(('rnnkit.plotting', 'rnnkit.backend.')):\n"
         "        __import__(module.name)\n",
     )
+
+
+def test_importing_the_package_imports_no_backend():
+    run(
+        sys.executable,
+        "-c",
+        "import sys\n"
+        "import rnnkit\n"
+        "dir(rnnkit)\n"
+        "assert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n",
+    )
+
+
+@pytest.mark.parametrize("name", rnnkit.__all__)
+def test_a_subpackage_is_imported_when_it_is_used(name):
+    assert name in dir(rnnkit)
+    assert rnnkit.__getattr__(name) is getattr(rnnkit, name) is sys.modules[f"rnnkit.{name}"]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'rnnkit' has no attribute 'layer': expected one of convert, "):
+        rnnkit.layer  # noqa: B018
 
 
 def test_course_imports_no_backend_before_it_is_set_up():
@@ -144,98 +217,58 @@ def test_ruff(command):
     run(sys.executable, "-m", "ruff", *command.split())
 
 
-def run(*command):
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def test_types():
+    run(sys.executable, "-m", "mypy")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "schema, pattern",
+    [
+        ("github-workflows", ".github/workflows/*.yml"),
+        ("github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml"),
+        ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+        ("dependabot", ".github/dependabot.yml"),
+        ("citation-file-format", "CITATION.cff"),
+    ],
+)
+def test_files_for_the_hosting_follow_their_schemas(schema, pattern):
+    files = sorted(map(str, ROOT.glob(pattern)))
+    assert files
+    run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+
+
+def test_workflows_are_safe():
+    run(str(Path(sys.executable).with_name("zizmor")), "--offline", "--quiet", ".github")
+
+
+def test_citation_is_of_this_version_and_address():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {rnnkit.__version__}\n" in citation
+    assert f"\nrepository-code: {PROJECT['urls']['Repository']}\n" in citation
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("module", ["decoding", "diagnostics", "layers", "training"])
+def test_page_of_layers_names_everything(module):
+    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    names = getattr(rnnkit, module).__all__
+    assert [name for name in names if f"`{name}`" not in page and f"`{module}.{name}`" not in page] == []
+
+
+def run(*command, cwd=ROOT, env=None):
+    result = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
-def measured(benchmark):
-    return json.loads((ROOT / "benchmarks" / "results" / f"{benchmark}.json").read_text())
-
-
-def test_readme_shows_the_benchmark_as_it_was_measured():
-    results = measured("word2vec")["results"]
-    for name, runs in results.items():
-        speed = {library: statistics.median(run["words_per_second"] for run in runs[library]) for library in runs}
-        marks = [
-            " / ".join(f"{statistics.mean(run[mark] for run in runs[library]):.3f}" for library in ("gensim", "rnnkit"))
-            for mark in ("wordsim353_rho", "analogies")
-        ]
-        ratio = f"{speed['rnnkit'] / speed['gensim']:.2f}"
-        cells = [name, f"{speed['gensim']:,.0f}", f"{speed['rnnkit']:,.0f}", ratio, *marks]
-        assert f"| {' | '.join(cells)} |" in README
-
-
-def test_readme_tells_the_memory_as_it_was_measured():
-    rows = measured("word2vec_memory")["rows"]
-    added = {(row["library"], row["million_words"]): row["added_megabytes"] for row in rows}
-    ours, theirs = ([f"{added[name, millions]:.0f} MB" for millions in (10, 100)] for name in ("rnnkit", "gensim"))
-    assert f"takes {ours[0]} for 10 million words and {ours[1]} for 100 million" in README
-    assert f"gensim {theirs[0]} and {theirs[1]}." in README
-    added = measured("word2vec")["megabytes_added_by_training"]
-    assert f"takes {added['rnnkit']:.0f} MB, gensim {added['gensim']:.0f} MB:" in README
-
-
-def test_readme_shows_decoding_as_it_was_measured():
-    rows = measured("decoding")["rows"]
-    for name in dict.fromkeys(row["contender"] for row in rows):
-        one, many = [row for row in rows if row["contender"] == name]
-        cells = [f"{1000 * row['seconds']:,.1f} | {row['ratio']:.2f}" for row in (one, many)]
-        assert f"| {name} | {' | '.join(cells)} |" in README
-
-
-def test_readme_tells_the_error_rates_as_they_were_measured():
-    results = measured("pronunciations")
-    phonemes, words = (f"{100 * results[f'{name} error rate']:.1f} %" for name in ("phoneme", "word"))
-    assert f"{phonemes} of the\nphonemes and {words} of the words are wrong" in README
-
-
-def test_readme_shows_the_recurrent_layers_as_they_were_measured():
-    rows = measured("recurrent_tensorflow")["rows"]
-    layers = list(dict.fromkeys(row["layer"] for row in rows))
-    for shape, table in itertools.product(dict.fromkeys(tuple(row["shape"]) for row in rows), (layers[:3], layers[3:])):
-        cells = [" × ".join(map(str, shape))]
-        for layer, work in itertools.product(table, ("training", "inference")):
-            found = [row for row in rows if (*row["shape"], row["layer"], row["work"]) == (*shape, layer, work)]
-            cells.append(" / ".join(f"{row['ratio']:.1f}" for row in sorted(found, key=lambda row: row["mask"])))
-        assert f"| {' | '.join(cells)} |" in README
-    megabytes = measured("recurrent_tensorflow")["peak_megabytes"]
-    assert f"adds {megabytes['rnnkit']:.0f} MB" in README and f"with Keras {megabytes['keras']:.0f} MB" in README
-
-
-@pytest.mark.parametrize("backend", ["TensorFlow", "JAX", "PyTorch"])
-def test_readme_sums_up_the_recurrent_layers_as_they_were_measured(backend):
-    rows = measured(f"recurrent_{backend.lower().removeprefix('py')}")["rows"]
-    for layer, contender in dict.fromkeys((row["layer"], row["contender"]) for row in rows):
-        cells = [f"{backend}: {layer}", "Keras" if contender == "keras" else contender]
-        of_layer = [row for row in rows if (row["layer"], row["contender"]) == (layer, contender)]
-        for work in ("training", "inference"):
-            ratios = [row["ratio"] for row in of_layer if row["work"] == work]
-            cells.append(f"{statistics.geometric_mean(ratios):.1f} ({min(ratios):.2f} to {max(ratios):.1f})")
-        assert f"| {' | '.join(cells)} |" in README
-
-
-def test_readme_shows_the_crf_as_it_was_measured():
-    rows = measured("crf")["rows"]
-    for shape in dict.fromkeys(tuple(row["shape"]) for row in rows):
-        cells = [" × ".join(map(str, shape))]
-        for backend in ("torch", "tensorflow"):
-            for work in ("training", "decoding"):
-                of_work = [
-                    row for row in rows if (*row["shape"], row["backend"], row["work"]) == (*shape, backend, work)
-                ]
-                cells.append(" / ".join(f"{row['ratio']:.1f}" for row in sorted(of_work, key=lambda row: row["mask"])))
-        assert f"| {' | '.join(cells)} |" in README
-
-
-def test_readme_shows_the_entities_as_they_were_measured():
-    rows = measured("ner")["rows"]
-    for row in rows:
-        seeds = f"{min(row['each']):.1f} to {max(row['each']):.1f} " if len(row["each"]) > 1 else ""
-        line = f"| {row['contender']} | {row['F1']:.1f} | {seeds}| {row['seconds']:.1f} |"
-        assert line in README
-
-
+@pytest.mark.slow
 def test_examples_of_the_readme_run():
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}

@@ -1,4 +1,4 @@
-"""What the benchmarks share: contenders that alternate, processes of their own, and a file of results."""
+"""What the benchmarks share: contenders that alternate, a process for each, and a file of results."""
 
 import json
 import os

@@ -77,7 +77,7 @@ class Seq2Seq:
 class Batches(keras.utils.PyDataset):
     """Batches of rows of about the same length, without the padding that all of them have.
 
-    The first two are the longest and the shortest, which tells Keras that lengths differ; later epochs are shuffled.
+    The first two are the longest and the shortest, which shows Keras that lengths differ; later epochs are shuffled.
     """
 
     def __init__(self, arrays, batch):

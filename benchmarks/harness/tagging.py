@@ -12,12 +12,12 @@ from rnnkit.text import Vocabulary
 
 
 class Tagger:
-    """A bidirectional LSTM beside linear scores, under a CRF or a softmax at each token.
+    """A bidirectional LSTM and linear scores, under a CRF or a softmax at each token.
 
     A token is read as its `features`. Each has a vector, for the LSTM, and linear scores of all tags for the token
     itself, the one after it and the one before it: what a CRF without a network has, which learns rare features fast.
     In training a feature that occurs c times counts as unknown in one of 1 + c cases, so that unknown ones have a
-    meaning, and in one of ten besides, so that no feature is all that is known about a word.
+    meaning, and in one of ten cases more, so that no feature is all that is known about a word.
 
     Args:
         sentences: lists of tokens to learn from.
@@ -25,7 +25,7 @@ class Tagger:
         crf: whether a CRF reads the scores; without, each token gets the tag with the best score.
         units: of each direction of the LSTM.
         width: of the vector of a feature.
-        dropout: share of what goes into the LSTM, and of what comes out, that is dropped in training.
+        dropout: share of the LSTM's inputs and outputs that is dropped in training.
     """
 
     def __init__(self, sentences, tags, crf=True, units=64, width=32, dropout=0.5, seed=0):

@@ -1,15 +1,17 @@
-"""TensorFlow's and JAX's `rnnkit.backend.chains`: what a `CRF` is made of, time times tags squared, and no more.
+"""TensorFlow's and JAX's recursions over a batch of linear chains: time times tags squared, and no more.
 
-Scores stand as `(time, tags, batch)`: a sum over the tags then adds up whole batches, which lie side by side in memory.
+Scores are `(time, tags, batch)`: a sum over the tags then adds up whole batches, which are next to each other in
+memory. `rnnkit.ops.linear_chain` puts the recursions together.
 """
 
 from keras import ops
 
 from rnnkit import backend
+from rnnkit.annotations import Tensor
 
 
-def sums(emissions, start, transitions):
-    """Of each step the sum over all beginnings up to it, by their last tag, as logarithms: the forward algorithm.
+def forward(emissions: Tensor, start: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over all beginnings up to each step, by their last tag, as logarithms: the forward algorithm.
 
     Args:
         emissions: `(time, tags, batch)`.
@@ -17,31 +19,31 @@ def sums(emissions, start, transitions):
         transitions: `(tags, tags)`, row to column.
 
     Returns:
-        The logarithms, less what keeps them small, `(time, tags, batch)`, and how much that is more than at the step
-        before, `(time, 1, batch)`.
+        The logarithms, less a shift that keeps them small, `(time, tags, batch)`; and how much larger the shift is than
+        at the step before, `(time, 1, batch)`.
     """
-    return _forward(emissions, start, transitions, lambda scores: ops.logsumexp(scores, axis=0))
+    return _scan_forward(emissions, start, transitions, lambda scores: ops.logsumexp(scores, axis=0))
 
 
-def bests(emissions, start, transitions):
-    """Of each step the score of the best beginning instead of the sum over all: see `sums`."""
-    return _forward(emissions, start, transitions, lambda scores: ops.max(scores, axis=0))
+def viterbi(emissions: Tensor, start: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:
+    """Finds the score of the best beginning instead of the sum over all; see `forward`."""
+    return _scan_forward(emissions, start, transitions, lambda scores: ops.max(scores, axis=0))
 
 
-def smoothed(sums, transitions, ends):
-    """What each tag has in the sum over whole chains, and each move from tag to tag: the backward algorithm.
+def backward(sums: Tensor, transitions: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Computes the share of each tag, and of each move from tag to tag, in the sum over whole chains.
 
-    Goes back along p(y_t | y_t+1), the softmax over y_t of its sums and the moves from it to y_t+1. It is linear in
-    `ends`, so these may be probabilities or a gradient.
+    It goes back along p(y_t | y_t+1), the softmax over y_t of its sums and the moves from it to y_t+1. It is linear in
+    `ends`, which may therefore be probabilities or a gradient.
 
     Args:
-        sums: of `sums`.
+        sums: the first result of `forward`.
         transitions: `(tags, tags)`.
         ends: `(time, tags, batch)`: p(y_t) at the last step of each chain, and zeros at all others.
 
     Returns:
-        p(y_t) at all steps, `(time, tags, batch)`, zeros behind the last, and the number of moves from tag to tag to be
-        expected, of all steps and chains together, `(tags, tags)`.
+        p(y_t) at all steps, `(time, tags, batch)`, zeros after the last; and the expected number of moves from tag to
+        tag, of all steps and chains together, `(tags, tags)`.
     """
 
     def step(carry, inputs):
@@ -58,11 +60,11 @@ def smoothed(sums, transitions, ends):
     return ops.flip(p, axis=0), moves
 
 
-def traced(bests, transitions, goes_on):
-    """The best tags, int32 `(time, batch)`, from the last to the first, in the order of time.
+def backtrace(bests: Tensor, transitions: Tensor, goes_on: Tensor) -> Tensor:
+    """Finds the best tags, int32 `(time, batch)`, from the last to the first, and returns them in the order of time.
 
     Args:
-        bests: of `bests`, with the score of the end at the last step of each chain.
+        bests: the first result of `viterbi`, with the score of the end at the last step of each chain.
         transitions: `(tags, tags)`.
         goes_on: `(time, 1, batch)`: 0 at the last step of each chain, 1 at all others.
     """
@@ -78,7 +80,7 @@ def traced(bests, transitions, goes_on):
     return ops.flip(tags, axis=0)
 
 
-def _forward(emissions, start, transitions, combine):
+def _scan_forward(emissions, start, transitions, combine):
     def step(before, emission):
         alpha = before + emission
         shift = ops.stop_gradient(ops.max(alpha, axis=0, keepdims=True))

@@ -102,7 +102,7 @@ class Loop:
 
     @property
     def no_output(self) -> Tensor:
-        """Zeros in the place of an output `(batch, output_size)`: what a row has before its first unmasked step."""
+        """Zeros `(batch, output_size)`: the output of a row before its first unmasked step."""
         return ops.zeros((ops.shape(self.sequences)[0], self.output_size), dtype=self.dtype)
 
     @property

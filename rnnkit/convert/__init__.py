@@ -1,7 +1,7 @@
 """Moves recurrent layers between rnnkit, Keras and PyTorch, and GRUs between their conventions.
 
-Weights are copied, negated or put into another order, never recomputed: back and forth gives the same bits. The one
-exception is an LSTM or vanilla network from PyTorch, which has two biases where one is enough: their sum is taken.
+Weights are copied, negated or reordered, never recomputed: converting there and back gives the same bits. The one
+exception is an LSTM or vanilla network from PyTorch, which has two biases where one is enough: they are added up.
 """
 
 from rnnkit.convert.conventions import with_convention

@@ -1,4 +1,4 @@
-"""GRUs between their conventions."""
+"""Conversion of GRUs between conventions."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from rnnkit.convert.building import build_like, check_built
 from rnnkit.layers import GRU
 
 
-def with_convention(layer, convention):
-    """A GRU in another convention that computes the same.
+def with_convention(layer: GRU, convention: str) -> GRU:
+    """Converts a GRU to another convention, in which it computes the same.
 
     "keras" with `reset_after=True` and "torch" differ in the order of the gates; "chung" and "keras" with
-    `reset_after=False` in the sign of z's weights. Between these two pairs nothing can be converted, since one resets
-    h_{t-1} before the product with the candidate's weights and the other after it.
+    `reset_after=False` differ in the sign of z's weights. Between these two pairs nothing can be converted, because one
+    resets h_{t-1} before the product with the candidate's weights and the other after it.
 
     Args:
         layer: a `GRU` with weights.
         convention: `"keras"`, `"chung"` or `"torch"`.
 
     Returns:
-        A `GRU`.
+        A new `GRU`.
 
     Raises:
         ValueError: no weights of the other convention compute the same; the layer is not a GRU or has no weights yet.
@@ -32,8 +32,8 @@ def with_convention(layer, convention):
     Traceback (most recent call last):
         ...
     ValueError: A GRU in convention 'chung' resets h_{t-1} before the product with the candidate's recurrent weights, \
-recurrent_kernel[:, 8:], and 'torch' after it: no weights there compute the same. The weights of z and r could be \
-converted, those of the candidate not.
+recurrent_kernel[:, 8:], and one in 'torch' after it: no weights there compute the same. The weights of z and r could \
+be converted, but not those of the candidate.
     """
     if not isinstance(layer, GRU):
         raise ValueError(f"with_convention expected a rnnkit.layers.GRU, received {layer!r}.")
@@ -44,8 +44,8 @@ converted, those of the candidate not.
         places = ("after", "before") if cell.reset_after else ("before", "after")
         raise ValueError(
             f"A GRU in convention {cell.convention!r} resets h_{{t-1}} {places[0]} the product with the candidate's "
-            f"recurrent weights, recurrent_kernel[:, {2 * cell.units}:], and {convention!r} {places[1]} it: no weights "
-            "there compute the same. The weights of z and r could be converted, those of the candidate not."
+            f"recurrent weights, recurrent_kernel[:, {2 * cell.units}:], and one in {convention!r} {places[1]} it: no "
+            "weights there compute the same. The weights of z and r could be converted, but not those of the candidate."
         )
     config = {**layer.get_config(), "convention": convention, "reset_after": cell.reset_after}
     if convention != cell.convention:

@@ -1,4 +1,6 @@
-"""Layers between rnnkit and Keras."""
+"""Conversion of layers between rnnkit and Keras."""
+
+from collections.abc import Sequence
 
 import keras
 
@@ -7,19 +9,19 @@ from rnnkit.convert.conventions import with_convention
 from rnnkit.layers import GRU, LSTM, Bidirectional, Elman, Stacked
 
 
-def from_keras(layer):
-    """The rnnkit layer that computes what a layer of Keras computes.
+def from_keras(layer: keras.layers.Layer | Sequence[keras.layers.Layer]) -> keras.layers.Layer:
+    """Makes the rnnkit layer that computes what a Keras layer computes.
 
     Args:
-        layer: `keras.layers.LSTM`, `GRU`, `SimpleRNN`, `Bidirectional` around one, or a list of such layers on top of
-            each other. The stack returns its states if all layers of the list do.
+        layer: `keras.layers.LSTM`, `GRU`, `SimpleRNN`, `Bidirectional` around one of them, or a list of such layers to
+            be stacked, lowest first. The stack returns its states if all layers of the list do.
 
     Returns:
-        `LSTM`, `GRU`, `Elman`, `Bidirectional` or `Stacked`, with the same configuration, and the same weights where
-        the layer has some.
+        `LSTM`, `GRU`, `Elman`, `Bidirectional` or `Stacked`, with the same configuration, and with the same weights if
+        the layer has weights.
 
     Raises:
-        ValueError: there is no such layer in rnnkit.
+        ValueError: rnnkit has no such layer.
 
     Example:
 
@@ -37,15 +39,15 @@ def from_keras(layer):
     return _converted(layer, "from_keras", _FROM_KERAS)
 
 
-def to_keras(layer):
-    """The layer of Keras that computes what a layer of rnnkit computes.
+def to_keras(layer: keras.layers.Layer) -> keras.layers.Layer | list[keras.layers.Layer]:
+    """Makes the Keras layer that computes what a layer of rnnkit computes.
 
     Args:
-        layer: `LSTM`, `GRU` (in any convention), `Elman` without `output_units`, `Bidirectional` around one, or
-            `Stacked` without residuals that runs forwards.
+        layer: `LSTM`, `GRU` (in any convention), `Elman` without `output_units`, `Bidirectional` around one of them, or
+            `Stacked` without residuals and without `go_backwards`.
 
     Returns:
-        `keras.layers.LSTM`, `GRU`, `SimpleRNN` or `Bidirectional`, with the same weights where the layer has some; for
+        `keras.layers.LSTM`, `GRU`, `SimpleRNN` or `Bidirectional`, with the same weights if the layer has weights; for
         `Stacked` a list of them.
 
     Raises:
@@ -64,8 +66,8 @@ def to_keras(layer):
             raise ValueError(f"Keras has no stack with residuals: {layer.name!r} cannot be converted.")
         if layer.go_backwards:
             raise ValueError(
-                f"Keras has no stack that runs backwards: turn the inputs of {layer.name!r} around yourself, and "
-                "convert a stack with go_backwards=False."
+                f"Keras has no stack that runs backwards: reverse the inputs of {layer.name!r} yourself, and convert a "
+                "stack with go_backwards=False."
             )
         return [to_keras(one) for one in layer.layers]
     if isinstance(layer, GRU) and layer.cell.convention != "keras":
@@ -85,7 +87,7 @@ _OURS = (LSTM, GRU, Elman, Bidirectional)
 
 
 def _converted(layer, caller, kinds):
-    """A layer of the other package with the same configuration and weights."""
+    """The layer of the other package, with the same configuration and weights."""
     kind = kinds.get(type(layer))
     if kind is None:
         names = [one.__name__ for one in kinds]

@@ -1,5 +1,8 @@
-"""Layers between rnnkit and PyTorch."""
+"""Conversion of layers between rnnkit and PyTorch."""
 
+from typing import Any
+
+import keras
 import numpy as np
 from keras import activations
 
@@ -8,19 +11,20 @@ from rnnkit.convert.conventions import with_convention
 from rnnkit.layers import GRU, LSTM, Bidirectional, Elman, Stacked
 
 
-def from_torch(module):
-    """The rnnkit layer that computes what a module of PyTorch computes.
+def from_torch(module: Any) -> keras.layers.Layer:
+    """Makes the rnnkit layer that computes what a PyTorch module computes.
 
     Args:
-        module: `torch.nn.LSTM`, `GRU` or `RNN`, of any number of layers, in one or both directions. Its dropout between
-            the layers becomes dropout on the inputs of the upper ones, with a fresh mask at each step.
+        module: `torch.nn.LSTM`, `GRU` or `RNN`, with any number of layers, in one or both directions. Dropout between
+            its layers becomes dropout on the inputs of the upper layers, with a fresh mask at each step.
 
     Returns:
-        `LSTM`, `GRU` (in convention "torch") or `Elman`; in both directions `Bidirectional`; of several layers
-        `Stacked`. Batch first, whatever the module has; it returns outputs of all steps and states, as the module does.
+        `LSTM`, `GRU` (in convention "torch") or `Elman`; `Bidirectional` for both directions; `Stacked` for several
+        layers. It takes the batch first, whatever the module takes, and like the module it returns the outputs of all
+        steps and the states.
 
     Raises:
-        ValueError: there is no such layer in rnnkit.
+        ValueError: rnnkit has no such layer.
 
     Example (with PyTorch installed):
 
@@ -33,8 +37,9 @@ def from_torch(module):
         raise ValueError(f"from_torch expected a torch.nn.LSTM, GRU or RNN without proj_size, received {module!r}.")
     if module.dropout and module.bidirectional and module.num_layers > 1:
         raise ValueError(
-            "from_torch: PyTorch drops the same inputs in both directions, rnnkit's Bidirectional does not. Set "
-            "module.dropout = 0 first."
+            "from_torch expected a module without dropout, received a bidirectional one with several layers and "
+            f"dropout={module.dropout}: PyTorch drops the same inputs in both directions, rnnkit's Bidirectional does "
+            "not. Set module.dropout = 0 first."
         )
     tensors = {name: value.detach().cpu().numpy() for name, value in module.named_parameters()}
     layers = []
@@ -59,16 +64,18 @@ def from_torch(module):
     return stack
 
 
-def to_torch(layer):
-    """The module of PyTorch that computes what a layer of rnnkit computes. Needs PyTorch, with any backend of Keras.
+def to_torch(layer: keras.layers.Layer) -> Any:
+    """Makes the PyTorch module that computes what a layer of rnnkit computes.
+
+    It needs PyTorch, but not as the backend of Keras.
 
     Args:
-        layer: `LSTM`, `GRU` (which resets after the product), `Elman` without `output_units`, `Bidirectional` with
-            `merge_mode="concat"`, or a `Stacked` of equal ones; with weights.
+        layer: `LSTM`, `GRU` that resets after the product, `Elman` without `output_units`, `Bidirectional` with
+            `merge_mode="concat"`, or a `Stacked` of equal layers; with weights.
 
     Returns:
-        `torch.nn.LSTM`, `GRU` or `RNN`, with `batch_first=True`. An LSTM's one bias is put into `bias_ih`, and
-        `bias_hh` is zero.
+        `torch.nn.LSTM`, `GRU` or `RNN`, with `batch_first=True`. The one bias of an LSTM or `Elman` becomes `bias_ih`,
+        and `bias_hh` is zero.
 
     Raises:
         ImportError: PyTorch is not installed.
@@ -112,7 +119,7 @@ def to_torch(layer):
 
 
 def _from_torch(module, tensors, suffix):
-    """The weights of one direction of one layer, as rnnkit's layer has them."""
+    """The weights of one direction of one layer, in the form that rnnkit has."""
     weights = [tensors[f"weight_ih_{suffix}"].T, tensors[f"weight_hh_{suffix}"].T]
     if module.bias:
         biases = [tensors[f"bias_ih_{suffix}"], tensors[f"bias_hh_{suffix}"]]
@@ -150,7 +157,7 @@ def _check_torch(layer, layers, parts):
         if (type(one), one.units, one.use_bias) != (type(first), first.units, first.use_bias) or len(
             {len(directions) for directions in parts}
         ) > 1:
-            refuse("all layers of a module are of one kind and size")
+            refuse("all layers of a module have one kind and size")
         names = [activations.serialize(one.activation)]
         names += [] if isinstance(one, Elman) else [activations.serialize(one.recurrent_activation)]
         if names not in ([["tanh"], ["relu"]] if isinstance(one, Elman) else [["tanh", "sigmoid"]]):

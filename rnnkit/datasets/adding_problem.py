@@ -5,17 +5,17 @@ import numpy as np
 from rnnkit.datasets.arguments import check_integer
 
 
-def adding_problem(samples, length, seed):
-    """Sequences of random numbers, two of them marked; the target is the sum of the two.
+def adding_problem(samples: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Generates sequences of random numbers, two of them marked; the target is the sum of these two.
 
-    At every time step stands a number, uniform in [0, 1), and a marker, 0 or 1. One number of the first half is marked
-    and one of the second half. To add them up, a network must carry the first over a gap of any length up to the whole
-    sequence. Who knows nothing says 1, the mean, and has a mean squared error of 1/6, the variance of a sum of two such
-    numbers.
+    Each time step has a number, uniform in [0, 1), and a marker, 0 or 1. One number of the first half is marked and one
+    of the second half. To add them up, a network must carry the first across a gap that can be as long as the sequence.
+    A network that knows nothing predicts the mean, 1, and has a mean squared error of 1/6, the variance of the sum of
+    two such numbers.
 
     Args:
         samples: number of sequences.
-        length: time steps of each, at least 2. Of an odd number of steps the second half has one more.
+        length: number of time steps, at least 2. If it is odd, the second half is one step longer than the first.
         seed: integer; equal seeds give equal numbers.
 
     Returns:
@@ -23,7 +23,7 @@ def adding_problem(samples, length, seed):
         targets: float32 array `(samples, 1)`, from 0 to 2.
 
     Raises:
-        ValueError: when `samples` is not a positive integer, or `length` not an integer of at least 2.
+        ValueError: `samples` is not a positive integer, or `length` is not an integer of at least 2.
 
     Example:
 
@@ -39,11 +39,11 @@ def adding_problem(samples, length, seed):
     0.17
 
     References:
-        Hochreiter and Schmidhuber 1997, "Long short-term memory", experiment 4, in the form of Arjovsky, Shah and
-        Bengio 2016, "Unitary evolution recurrent neural networks".
+        Hochreiter and Schmidhuber, "Long short-term memory", 1997, experiment 4; in the form of Arjovsky, Shah and
+        Bengio, "Unitary evolution recurrent neural networks", 2016.
     """
-    for name, value, least in (("samples", samples, 1), ("length", length, 2)):
-        check_integer(name, value, least)
+    check_integer("adding_problem", "samples", samples)
+    check_integer("adding_problem", "length", length, at_least=2)
     rng = np.random.default_rng(seed)
     inputs = np.zeros((samples, length, 2), "float32")
     inputs[..., 0] = rng.random((samples, length), "float32")

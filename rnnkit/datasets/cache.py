@@ -1,7 +1,7 @@
 """Where data comes from: the pins of every file that rnnkit does not ship, the cache, and the checks.
 
-A file counts only when its SHA-256 is the pinned one. `cached` looks for a file in the folder that the environment
-variable `RNNKIT_DATA` names, else in the user's cache folder, and downloads it there when it is missing. `shipped`
+A file is accepted only if its SHA-256 is the pinned one. `cached` looks for a file in the folder that the environment
+variable `RNNKIT_DATA` names, or else in the user's cache folder, and downloads it there if it is missing. `shipped`
 takes a file that another Python package ships. Whatever goes wrong, both raise a `DataError`.
 """
 
@@ -9,19 +9,25 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class DataError(OSError):
-    """A data file is missing, changed, cut, or cannot be downloaded or stored.
+    """A data file is missing, changed or truncated, or cannot be downloaded or stored.
 
-    The message names the file, its address, the expected and (where there is a file) the found SHA-256, and what to do.
-    It is an `OSError`, as the errors of disks and networks are.
+    The message names the file, its address, the expected SHA-256, the one that was found (if there is a file), and what
+    to do. It is an `OSError`, as the errors of disks and networks are.
     """
 
 
 class DataFile(NamedTuple):
-    """A pinned file: its name in the cache or in its package, its SHA-256, and the address to download it from."""
+    """A pinned file.
+
+    Attributes:
+        name: its name in the cache, or in the package that ships it.
+        sha256: its SHA-256, in hexadecimal.
+        address: where to download it; empty if a package ships it.
+    """
 
     name: str
     sha256: str
@@ -52,29 +58,29 @@ SUNSPOTS = DataFile("sunspots.csv", "f67889b1d9002cd5227f0e0ef54e35b419cdd85a312
 CMUDICT = DataFile("cmudict.dict", "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22")
 
 
-def cached(file):
-    """The path of a pinned file in the cache, downloaded when it is missing.
+def cached(file: DataFile) -> Path:
+    """Returns the path of a pinned file in the cache, and downloads it if it is missing.
 
-    A file that is there is checked and never changed. A download is written into a scratch folder next to its place,
-    checked, and only then moved there.
+    A file that is already there is checked and never changed. A download is written to a temporary folder next to its
+    destination, checked, and only then moved there.
 
     Args:
         file: a `DataFile` with an address.
 
     Returns:
-        `pathlib.Path`.
+        The path.
 
     Raises:
-        DataError: when the file that is there is not the pinned one, or a download fails, is not the pinned file, or
+        DataError: the file that is there is not the pinned one; or the download fails, is not the pinned file, or
             cannot be stored.
     """
     folder = _folder()
     path = folder / file.name
     if os.path.lexists(path):
-        _check(file, path, f"Move {path} away (rnnkit does not touch it) and run again to download the file.")
+        _check(file, path, f"Move {path} away (rnnkit does not touch it), then run this again to download it.")
         return path
     by_hand = (
-        "Run again when the network and the disk allow it; or download the address by hand, store it under the name "
+        "Try again when the network and the disk allow it; or download the file by hand from its address, save it as "
         f"{file.name} in a folder, and set the environment variable RNNKIT_DATA to that folder."
     )
     try:
@@ -82,7 +88,7 @@ def cached(file):
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
             download = Path(scratch, file.name)
             _download(file.address, download)
-            _check(file, download, f"The download was thrown away. {by_hand}", shown=path)
+            _check(file, download, f"The download was discarded. {by_hand}", shown=path)
             os.replace(download, path)
     except DataError:
         raise
@@ -91,27 +97,27 @@ def cached(file):
     return path
 
 
-def shipped(file, path, package):
-    """The path of a pinned file that a Python package ships.
+def shipped(file: DataFile, path: Any, package: str) -> Path:
+    """Returns the path of a pinned file that a Python package ships.
 
     Args:
         file: a `DataFile`.
-        path: where the package keeps it.
-        package: name of the package, for the error.
+        path: where the package keeps it, as a string or path.
+        package: name of the package, for the error message.
 
     Returns:
-        `pathlib.Path`.
+        The path.
 
     Raises:
-        DataError: when the file is missing or is not the pinned one.
+        DataError: the file is missing or is not the pinned one.
     """
-    _check(file, Path(path), f"Install the package anew: pip install --force-reinstall --no-deps {package}")
+    _check(file, Path(path), f"Reinstall the package: pip install --force-reinstall --no-deps {package}")
     return Path(path)
 
 
-def require(module, package):
-    """The error for a package that a loader needs and that is not installed: `raise require(...) from error`."""
-    return ImportError(f'{module} needs the package {package}. Install it with: pip install "rnnkit[notebooks]"')
+def require(loader: str, package: str) -> ImportError:
+    """Returns the error for a missing package that a loader needs: `raise require(...) from error`."""
+    return ImportError(f'{loader} needs the package {package}. Install it with: pip install "rnnkit[notebooks]"')
 
 
 def _folder():
@@ -125,12 +131,12 @@ def _folder():
 def _download(address, path):
     import pooch
 
-    # The files are small: read at once, no connection stays open when the disk refuses the bytes.
+    # The files are small. Read at once, they leave no connection open if the disk refuses the bytes.
     pooch.HTTPDownloader(stream=False)(address, str(path), None)
 
 
 def _check(file, path, remedy, shown=None):
-    """Raise a `DataError` unless `path` holds the pinned bytes. The message speaks of `shown` where it is given."""
+    """Raises a `DataError` unless `path` holds the pinned bytes. The message names `shown` instead if it is given."""
     shown = shown or path
     try:
         with open(path, "rb") as stream:
@@ -138,7 +144,7 @@ def _check(file, path, remedy, shown=None):
     except OSError as error:
         raise _error(file, shown, f"cannot be read ({error})", remedy) from error
     if found != file.sha256:
-        raise _error(file, shown, "is cut or changed: its SHA-256 is not the pinned one", remedy, found)
+        raise _error(file, shown, "is truncated or changed: its SHA-256 is not the pinned one", remedy, found)
 
 
 def _error(file, path, problem, remedy, found="no file to hash"):

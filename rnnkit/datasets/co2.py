@@ -9,27 +9,32 @@ from rnnkit.datasets.cache import CO2, require, shipped
 
 
 class WeeklyCO2(NamedTuple):
-    """One entry a week: the Saturday that it is dated by, the concentration in ppm, and whether it was filled in."""
+    """One entry per week.
+
+    Attributes:
+        dates: array `(2284,)` of `datetime64[D]`, Saturdays.
+        values: array `(2284,)` of float64, parts per million by volume.
+        interpolated: array `(2284,)` of bool, True where nothing was measured.
+    """
 
     dates: np.ndarray
     values: np.ndarray
     interpolated: np.ndarray
 
 
-def co2():
-    """Weekly carbon dioxide at Mauna Loa, Hawaii, from 29 March 1958 to 29 December 2001.
+def co2() -> WeeklyCO2:
+    """Loads weekly measurements of carbon dioxide at Mauna Loa, Hawaii, from March 29, 1958 to December 29, 2001.
 
-    2,284 weeks without a gap. In 59 of them nothing was measured (at most 18 weeks on end, from January 1964); those
-    values are interpolated, on a straight line between the weeks before and after, and marked. Mind them in a forecast:
-    an interpolated value knows the first week after its gap.
+    The 2,284 weeks have no gap. In 59 of them nothing was measured (at most 18 weeks in a row, from January 1964);
+    these values are marked, and interpolated on a straight line between the weeks before and after. Beware of them in a
+    forecast: an interpolated value already knows the first week after its gap.
 
     Returns:
-        Named tuple `(dates, values, interpolated)` of three arrays `(2284,)`: days (`datetime64[D]`, one week apart),
-        parts per million by volume (float64), and booleans.
+        Named tuple `(dates, values, interpolated)` of three arrays `(2284,)`, see `WeeklyCO2`.
 
     Raises:
-        ImportError: when statsmodels, which ships the file, is not installed.
-        DataError: when the file of statsmodels is missing or changed.
+        ImportError: statsmodels, which ships the file, is not installed.
+        DataError: the file of statsmodels is missing or changed.
 
     Example:
 
@@ -38,8 +43,8 @@ def co2():
     ('1958-03-29', 316.1, 59)
 
     References:
-        Keeling and Whorf 2004, "Atmospheric CO2 concentrations derived from flask air samples at sites in the SIO
-        network"; public domain, as shipped by statsmodels.
+        Keeling and Whorf, "Atmospheric CO2 concentrations derived from flask air samples at sites in the SIO network",
+        2004; public domain, as shipped by statsmodels.
     """
     try:
         from statsmodels.datasets import co2 as package

@@ -1,4 +1,4 @@
-"""Where the files are that the project wrote itself."""
+"""The files that rnnkit itself ships."""
 
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -6,15 +6,15 @@ from pathlib import Path
 
 
 def data_file(name: str) -> Traversable:
-    """The file `name` of the folder `data`.
+    """Finds a file of the folder `data`.
 
-    In a wheel, that folder is inside the package; in a checkout, it is at the top of the repository.
+    In a wheel, this folder is inside the package; in a checkout, it is at the top of the repository.
 
     Args:
         name: a file name, such as `"sentences.txt"`.
 
     Returns:
-        The file, which is read with `read_text(encoding="utf-8")` or `read_bytes()`.
+        The file, to be read with `read_text(encoding="utf-8")` or `read_bytes()`.
 
     Raises:
         FileNotFoundError: there is no such file in either place.

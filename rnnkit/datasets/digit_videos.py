@@ -1,9 +1,10 @@
-"""Videos of digits: one label for every frame and one for the clip."""
+"""Videos of digits, with one label per frame and one per clip."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from rnnkit.datasets.arguments import check_integer
 from rnnkit.datasets.digits import Digits, digits
 
 CLIP_LABELS = ("up", "down", "peak", "valley")
@@ -13,8 +14,8 @@ _ORDERS = {  # of the three digits of a clip: 0 is the smallest, 2 the largest
     "peak": [(0, 2, 1), (1, 2, 0)],
     "valley": [(1, 0, 2), (2, 0, 1)],
 }
-_SHORTEST = 3  # frames that a digit stays at least
-_SIZE = 10  # pixels, height and width of a frame; a digit has 8, so that it can move by 2
+_SHORTEST = 3  # frames that a digit stays, at least
+_SIZE = 10  # height and width of a frame in pixels; a digit has 8, which leaves it 2 to move
 
 
 class DigitVideos(NamedTuple):
@@ -33,14 +34,21 @@ class DigitVideos(NamedTuple):
     clip_labels: np.ndarray
 
 
-def digit_videos(samples, frames=(9, 18), hidden=0.8, noise=0.1, split="train", seed=0):
-    """Clips in which three different digits appear one after the other.
+def digit_videos(
+    samples: int,
+    frames: int | tuple[int, int] = (9, 18),
+    hidden: float = 0.8,
+    noise: float = 0.1,
+    split: str = "train",
+    seed: int = 0,
+) -> DigitVideos:
+    """Generates clips in which three different digits appear one after another.
 
-    Each digit is one picture of `digits`. It stays for 3 frames or more and drifts by at most a pixel a frame, and in
-    many frames a half of it is hidden: left, right, top or bottom. So one frame is often not enough to tell the digit
-    (the label of the frame), but the next frames show the other half.
+    Each digit is one picture from `digits`. It stays for at least 3 frames and drifts by at most one pixel per frame,
+    and in many frames half of it is hidden: left, right, top or bottom. One frame is often not enough to recognize the
+    digit (the label of the frame), but the next frames show the other half.
 
-    The label of the clip says how the three digits follow on each other:
+    The label of the clip names the order of the three digits:
 
     | label | name | digits | for example |
     |---|---|---|---|
@@ -49,24 +57,27 @@ def digit_videos(samples, frames=(9, 18), hidden=0.8, noise=0.1, split="train", 
     | 2 | peak | rise, then fall | 2 9 5, 5 9 2 |
     | 3 | valley | fall, then rise | 5 2 9, 9 2 5 |
 
-    The four are equally likely, and **independent of which three digits they are and of how long each stays**: who
-    forgets the order of the frames can only guess.
+    The four are equally likely, **whichever three digits appear and however long each stays**: a network that forgets
+    the order of the frames can only guess.
 
     Args:
         samples: number of clips.
-        frames: length of a clip, or `(shortest, longest)`; each length is equally likely. At least 9.
-        hidden: probability that a half of the digit is hidden in a frame.
-        noise: standard deviation of the normal noise that is added to each pixel (before it is limited to 0 to 1).
-        split: the part of `digits` whose pictures are shown: "train", "validation" or "test".
-        seed: integer; the same seed gives the same clips.
+        frames: length of a clip, at least 9; or `(shortest, longest)`, where each length is equally likely. Defaults to
+            `(9, 18)`.
+        hidden: probability that half of the digit is hidden in a frame. Defaults to `0.8`.
+        noise: standard deviation of the normal noise that is added to each pixel, before pixels are clipped to 0 to 1.
+            Defaults to `0.1`.
+        split: the part of `digits` whose pictures are shown: `"train"`, `"validation"` or `"test"`. Defaults to
+            `"train"`.
+        seed: integer; equal seeds give equal clips. Defaults to `0`.
 
     Returns:
-        Named tuple `(frames, mask, frame_labels, clip_labels)`, see `DigitVideos`. `time` is the longest length asked
-        for.
+        Named tuple `(frames, mask, frame_labels, clip_labels)`, see `DigitVideos`. `time` is the longest possible
+        length.
 
     Raises:
-        ValueError: an argument is out of its range, or the split is unknown.
-        ImportError: when scikit-learn, which ships the pictures, is not installed.
+        ValueError: an argument is out of range, or the split is unknown.
+        ImportError: scikit-learn, which ships the pictures, is not installed.
 
     Example:
 
@@ -77,8 +88,8 @@ def digit_videos(samples, frames=(9, 18), hidden=0.8, noise=0.1, split="train", 
     ('up', [1, 1, 1, 4, 4, 4, 4, 5, 5, 5, 0, 0])
 
     References:
-        Srivastava, Mansimov and Salakhutdinov 2015, "Unsupervised learning of video representations using LSTMs",
-        whose moving digits these are a small cousin of.
+        The clips are a small version of the moving digits in Srivastava, Mansimov and Salakhutdinov, "Unsupervised
+        learning of video representations using LSTMs", 2015.
     """
     shortest, longest = _checked(samples, frames, hidden, noise, split)
     images, labels = getattr(digits(), split)
@@ -110,13 +121,13 @@ def _digits_of_a_clip(name, rng):
 
 
 def _stays(length, rng):
-    """How many frames each of three digits stays."""
+    """The number of frames that each of three digits stays."""
     cuts = np.sort(rng.integers(length - 3 * _SHORTEST + 1, size=2))
     return _SHORTEST + np.diff(cuts, prepend=0, append=length - 3 * _SHORTEST)
 
 
 def _half_hidden(pictures, rng):
-    """The pictures, each with its left, right, top or bottom half empty."""
+    """The pictures, each with its left, right, top or bottom half erased."""
     halves = np.ones((4, 8, 8), "float32")
     halves[0, :, :4] = halves[1, :, 4:] = halves[2, :4] = halves[3, 4:] = 0
     return pictures * halves[rng.integers(4, size=len(pictures))]
@@ -131,20 +142,19 @@ def _drift(length, rng):
 
 
 def _checked(samples, frames, hidden, noise, split):
-    """The shortest and the longest length, when all arguments are right."""
-    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
-        raise ValueError(f"Expected samples to be a positive integer, got {samples!r}.")
+    """The shortest and the longest length, if all arguments are valid."""
+    check_integer("digit_videos", "samples", samples)
     lengths = [frames, frames] if np.ndim(frames) == 0 else list(frames)
     whole = len(lengths) == 2 and all(isinstance(length, int | np.integer) for length in lengths)
     if not whole or not 3 * _SHORTEST <= lengths[0] <= lengths[1]:
         raise ValueError(
-            f"Expected frames to be a length of at least {3 * _SHORTEST} (three digits of {_SHORTEST} frames), or a "
-            f"pair (shortest, longest) of such lengths, got {frames!r}."
+            f"digit_videos expected frames to be a length of at least {3 * _SHORTEST} (three digits of {_SHORTEST} "
+            f"frames), or a pair (shortest, longest) of such lengths, received {frames!r}."
         )
     if not 0 <= hidden <= 1:
-        raise ValueError(f"Expected hidden to be a probability from 0 to 1, got {hidden!r}.")
+        raise ValueError(f"digit_videos expected hidden to be a probability from 0 to 1, received {hidden!r}.")
     if not 0 <= noise < np.inf:
-        raise ValueError(f"Expected noise to be a standard deviation of 0 or more, got {noise!r}.")
+        raise ValueError(f"digit_videos expected noise to be a standard deviation of at least 0, received {noise!r}.")
     if split not in Digits._fields:
-        raise ValueError(f"Expected split to be one of {', '.join(Digits._fields)}, got {split!r}.")
+        raise ValueError(f"digit_videos expected split to be one of {', '.join(Digits._fields)}, received {split!r}.")
     return lengths

@@ -8,32 +8,42 @@ from rnnkit.datasets.cache import require
 
 
 class Images(NamedTuple):
-    """Pictures `(n, 8, 8)` as float32 from 0 (paper) to 1 (ink), and the digits on them, `(n,)` as int32."""
+    """Pictures and the digits that they show.
+
+    Attributes:
+        images: array `(n, 8, 8)` of float32, 0 (paper) to 1 (ink).
+        labels: array `(n,)` of int32, 0 to 9.
+    """
 
     images: np.ndarray
     labels: np.ndarray
 
 
 class Digits(NamedTuple):
-    """Pictures to train on, to validate on, and to test with."""
+    """The pictures in three parts.
+
+    Attributes:
+        train: 1,197 `Images`.
+        validation: 300 `Images`.
+        test: 300 `Images`.
+    """
 
     train: Images
     validation: Images
     test: Images
 
 
-def digits():
-    """1,797 handwritten digits with their labels, in three parts.
+def digits() -> Digits:
+    """Loads 1,797 handwritten digits with their labels, in three parts.
 
     The parts are the first 1,197 pictures, the next 300 and the last 300, in the order of the file. The order matters:
-    neighbours in the file are often by the same hand, so that a shuffled split would put near twins on both sides.
+    neighbors in the file are often by the same hand, and a shuffled split would put near twins on both sides.
 
     Returns:
-        Named tuple `(train, validation, test)`, each a named tuple `(images, labels)`: an array `(n, 8, 8)` of float32
-        from 0 to 1, and an array `(n,)` of int32 from 0 to 9.
+        Named tuple `(train, validation, test)` of named tuples `(images, labels)`, see `Images`.
 
     Raises:
-        ImportError: when scikit-learn, which ships the pictures, is not installed.
+        ImportError: scikit-learn, which ships the pictures, is not installed.
 
     Example:
 
@@ -42,7 +52,7 @@ def digits():
     ((1197, 8, 8), [0, 1, 2, 3, 4])
 
     References:
-        Alpaydin and Kaynak 1998, "Optical recognition of handwritten digits", UCI Machine Learning Repository,
+        Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI Machine Learning Repository, 1998,
         CC BY 4.0: its test part, as shipped by scikit-learn.
     """
     try:

@@ -1,4 +1,4 @@
-"""Sentences with their people, organizations and places: the corpus that lesson 08 learns on."""
+"""Sentences with their people, organizations and places: the corpus of lesson 08."""
 
 import re
 from typing import NamedTuple
@@ -13,30 +13,37 @@ _PIECE = re.compile(rf"\[(?P<name>{_WORD}(?: {_WORD})*)\|(?P<type>PER|ORG|LOC|MI
 
 
 class Entities(NamedTuple):
-    """Sentences to train on, to validate on, and to test with."""
+    """The sentences in three parts.
+
+    Attributes:
+        train: `Sentences` to train on.
+        validation: `Sentences` to validate on.
+        test: `Sentences` to test on.
+    """
 
     train: Sentences
     validation: Sentences
     test: Sentences
 
 
-def entities():
-    """1,726 English sentences with the people, organizations, places and other names in them.
+def entities() -> Entities:
+    """Loads 1,726 English sentences with the people, organizations, places and other names in them.
 
-    Written for this course sentence by sentence: news, sport, science, history, travel, everyday prose and headlines.
-    Every fifth sentence has no entity. Many names are several things: "Washington" is a city, a state, a government and
-    a person, "May" a name and a month. Types are those of CoNLL-2003: PER for people, ORG for companies, clubs and
-    bodies, LOC for places, and MISC for nationalities, events and works. No network and no other package is needed.
+    They were written for this course, one by one: news, sports, science, history, travel, everyday prose and headlines.
+    Every fifth sentence has no entity. Many names are ambiguous: "Washington" is a city, a state, a government and a
+    person, and "May" is a name and a month. The types are those of CoNLL-2003: PER for people, ORG for companies, clubs
+    and institutions, LOC for places, and MISC for nationalities, events and works. No network and no other package is
+    needed.
 
-    The split depends on the words of the sentence alone (their SHA-256): about 80 % train, 10 % validation, 10 % test.
-    Most names stand in one sentence only: three in four entities of the test are in no training sentence.
+    The split depends only on the words of the sentence (their SHA-256): about 80 % train, 10 % validation, 10 % test.
+    Most names occur in one sentence only: three out of four entities of the test part are in no training sentence.
 
     Returns:
-        Named tuple `(train, validation, test)` of named tuples `(tokens, tags)` with 1,384, 180 and 162
-        sentences: for each its list of tokens, and its list of tags in BIO.
+        Named tuple `(train, validation, test)` of named tuples `(tokens, tags)` with 1,384, 180 and 162 sentences: the
+        list of tokens of each sentence, and its list of tags in BIO.
 
     Raises:
-        ValueError: a line of the file is not in its notation. The message names the line and the column.
+        ValueError: a line of the file is malformed. The message names the line and the column.
 
     Example:
 
@@ -60,17 +67,17 @@ def entities():
     return Entities(*(Sentences([row[0] for row in part], [row[1] for row in part]) for part in parts))
 
 
-def parse(line):
-    """The tokens and the BIO tags of a sentence in the notation of the file.
+def parse(line: str) -> tuple[list[str], list[str]]:
+    """Parses a sentence in the notation of the file.
 
     Args:
-        line: words with one space between them, each entity in brackets with its type: PER, ORG, LOC or MISC.
+        line: words separated by single spaces, each entity in brackets with its type: PER, ORG, LOC or MISC.
 
     Returns:
-        Two lists of equal length.
+        The list of tokens and the list of their BIO tags.
 
     Raises:
-        ValueError: the line is not in this notation. The message names the column, counted from 1.
+        ValueError: the line is malformed. The message names the column, counted from 1.
 
     Example:
 
@@ -83,7 +90,7 @@ def parse(line):
         if not piece or piece.end() < len(line) and line[piece.end()] != " ":
             raise ValueError(
                 f"column {column + 1}: expected a word or [a name|PER], with ORG, LOC, MISC or PER as its type and one "
-                f"space behind it, got {line[column:]!r:.60}"
+                f"space after it, received {line[column:]!r:.60}"
             )
         words = (piece["word"] or piece["name"]).split(" ")
         if piece["type"]:

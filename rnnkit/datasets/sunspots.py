@@ -1,4 +1,4 @@
-"""Sunspots: a cycle whose length nobody can set a clock by."""
+"""Sunspots: a cycle that you cannot set your clock by."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,24 +9,29 @@ from rnnkit.datasets.cache import SUNSPOTS, require, shipped
 
 
 class YearlySunspots(NamedTuple):
-    """One entry a year: the year, and its mean sunspot number."""
+    """One entry per year.
+
+    Attributes:
+        years: array `(309,)` of int64.
+        values: array `(309,)` of float64, the mean sunspot number of each year.
+    """
 
     years: np.ndarray
     values: np.ndarray
 
 
-def sunspots():
-    """Yearly sunspot numbers from 1700 to 2008.
+def sunspots() -> YearlySunspots:
+    """Loads the yearly sunspot numbers from 1700 to 2008.
 
-    The number rises and falls in about eleven years; single cycles from one maximum to the next took 7 to 17.
+    The number rises and falls over about eleven years, but from one maximum to the next it took 7 to 17.
 
     Returns:
-        Named tuple `(years, values)` of two arrays `(309,)`: integers, and sunspot numbers (float64, without a unit:
-        an index of spots and groups of spots).
+        Named tuple `(years, values)` of two arrays `(309,)`, see `YearlySunspots`. A sunspot number has no unit: it is
+        an index of spots and groups of spots.
 
     Raises:
-        ImportError: when statsmodels, which ships the file, is not installed.
-        DataError: when the file of statsmodels is missing or changed.
+        ImportError: statsmodels, which ships the file, is not installed.
+        DataError: the file of statsmodels is missing or changed.
 
     Example:
 

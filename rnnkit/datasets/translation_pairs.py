@@ -1,4 +1,4 @@
-"""English sentences, their French translations, and which word is the translation of which."""
+"""English sentences, their French translations, and which word translates which."""
 
 from typing import NamedTuple
 
@@ -9,8 +9,8 @@ from rnnkit.datasets.english_french import Grammar, lexicon
 
 _SPLITS = ("train", "validation", "test")
 _SHORTEST, _LONGEST = 3, 25  # English words, without the punctuation at the end
-_TRIES = 20  # sentences, until another length is tried
-_PATIENCE = 2_000  # sentences without a new one among them
+_TRIES = 20  # sentences before another length is tried
+_PATIENCE = 2_000  # sentences in a row that are not new
 
 
 class TranslationPairs(NamedTuple):
@@ -22,21 +22,24 @@ class TranslationPairs(NamedTuple):
         alignments: list of frozensets of links `(English index, French index)`, both counted from 0.
     """
 
-    english: list
-    french: list
-    alignments: list
+    english: list[list[str]]
+    french: list[list[str]]
+    alignments: list[frozenset[tuple[int, int]]]
 
 
-def translation_pairs(samples, split="train", seed=0, words=(_SHORTEST, _LONGEST)):
-    """English sentences with their French translations and the true word alignments.
+def translation_pairs(
+    samples: int, split: str = "train", seed: int = 0, words: tuple[int, int] = (_SHORTEST, _LONGEST)
+) -> TranslationPairs:
+    """Generates English sentences with their French translations and the true word alignments.
 
-    A grammar of this project writes both sentences at once, so it knows which word comes from which. Adjectives and
-    participles agree, most adjectives follow the noun, "not" becomes two words around the verb, object pronouns stand
-    before the verb, "le" is "l'" before a vowel and "de le" is "du". The same English is always the same French: "i",
-    "we" and a "they" without a noun before it are masculine; "it" and "they" behind a noun have its gender.
+    The grammar is part of rnnkit. It writes both sentences at once and therefore knows which word comes from which.
+    Adjectives and participles agree, most adjectives follow their noun, "not" becomes two words around the verb, object
+    pronouns precede the verb, "le" is "l'" before a vowel, and "de le" is "du". The same English always has the same
+    French: "i", "we" and a "they" that no noun precedes are masculine; "it" and "they" take the gender of the noun
+    before them.
 
-    Everything is lower case. A token is a word or a punctuation mark; an elided word ("l'", "n'", "qu'") is a token of
-    its own. Every token has a link. What is linked to what:
+    Everything is in lower case. A token is a word or a punctuation mark; an elided word ("l'", "n'", "qu'") is a
+    separate token. Every token has a link:
 
     | English | French | links |
     |---|---|---|
@@ -51,22 +54,23 @@ def translation_pairs(samples, split="train", seed=0, words=(_SHORTEST, _LONGEST
     | "to the market" | "au marché" | "to" and "the" to "au" |
     | "some bread", "because" | "du pain", "parce que" | each word to each |
 
-    A split is a matter of combinations. Each pair of an adjective and its noun, of a verb and its object, and of a
-    subject and its verb belongs to one split. A sentence of the test has at least one such pair that no training
-    sentence has, though each of its words is in the training data; so has a sentence of the validation, with pairs that
-    neither training nor test has. No sentence is in two splits.
+    The splits differ in how words are combined. Each pair of an adjective and its noun, of a verb and its object, and
+    of a subject and its verb belongs to one split. A test sentence has at least one such pair that no training sentence
+    has, although each of its words is in the training data. The same is true of a validation sentence, whose pairs
+    occur neither in training nor in test sentences. No sentence is in two splits.
 
     Args:
-        samples: number of pairs. All are different.
-        split: "train", "validation" or "test".
-        seed: integer; the same seed gives the same pairs.
-        words: `(shortest, longest)` number of English words, without the "." or "?" at the end; from 3 to 25.
+        samples: number of pairs, all different.
+        split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
+        seed: integer; equal seeds give equal pairs. Defaults to `0`.
+        words: `(shortest, longest)` number of English words, from 3 to 25, without the "." or "?" at the end.
+            Defaults to `(3, 25)`.
 
     Returns:
         Named tuple `(english, french, alignments)`, see `TranslationPairs`.
 
     Raises:
-        ValueError: an argument is out of its range, or the grammar has not so many sentences of these lengths.
+        ValueError: an argument is out of range, or the grammar does not have that many sentences of these lengths.
 
     Example:
 
@@ -78,7 +82,7 @@ def translation_pairs(samples, split="train", seed=0, words=(_SHORTEST, _LONGEST
     >>> sorted(pairs.alignments[2])
     [(0, 0), (1, 1), (1, 3), (2, 2), (2, 4), (3, 5), (4, 6), (5, 7)]
 
-    The words and what goes with what are in the text file data/english_french.txt.
+    The vocabulary, and which words go together, are in the text file data/english_french.txt.
     """
     shortest, longest = _checked(samples, split, seed, words)
     rng = np.random.default_rng(seed)
@@ -90,8 +94,9 @@ def translation_pairs(samples, split="train", seed=0, words=(_SHORTEST, _LONGEST
     while len(known) < samples:
         if in_vain == _PATIENCE:
             raise ValueError(
-                f"Expected at most {len(known)} samples of {shortest} to {longest} words in the split {split!r}, got "
-                f"{samples}: the grammar finds hardly more. Ask for fewer samples or for more lengths."
+                f"translation_pairs expected at most {len(known)} samples of {shortest} to {longest} words in the "
+                f"split {split!r}, received {samples}: the grammar finds hardly any more. Ask for fewer samples or for "
+                "more lengths."
             )
         in_vain += 1
         if in_vain % _TRIES == 0:
@@ -111,16 +116,16 @@ def translation_pairs(samples, split="train", seed=0, words=(_SHORTEST, _LONGEST
 
 
 def _checked(samples, split, seed, words):
-    """The shortest and the longest number of words, when all arguments are right."""
-    check_integer("samples", samples, least=1)
-    check_integer("seed", seed, least=0)
+    """The shortest and the longest number of words, if all arguments are valid."""
+    check_integer("translation_pairs", "samples", samples)
+    check_integer("translation_pairs", "seed", seed, at_least=0)
     if split not in _SPLITS:
-        raise ValueError(f"Expected split to be one of {', '.join(_SPLITS)}, got {split!r}.")
+        raise ValueError(f"translation_pairs expected split to be one of {', '.join(_SPLITS)}, received {split!r}.")
     lengths = list(words) if isinstance(words, tuple | list) else []
     whole = len(lengths) == 2 and all(type(length) is int or isinstance(length, np.integer) for length in lengths)
     if not whole or not _SHORTEST <= lengths[0] <= lengths[1] <= _LONGEST:
         raise ValueError(
-            f"Expected words to be a pair (shortest, longest) of integers from {_SHORTEST} to {_LONGEST}, got "
-            f"{words!r}."
+            f"translation_pairs expected words to be a pair (shortest, longest) of integers from {_SHORTEST} to "
+            f"{_LONGEST}, received {words!r}."
         )
     return lengths

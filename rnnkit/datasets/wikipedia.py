@@ -1,22 +1,23 @@
-"""Wikipedia: the real text that word vectors are trained on."""
+"""Wikipedia: real text to train word vectors on."""
 
 import bz2
 
 from rnnkit.datasets.cache import WIKIPEDIA, require, shipped
 
 
-def wikipedia():
-    """106 English Wikipedia articles as lists of lower-case words.
+def wikipedia() -> list[list[str]]:
+    """Loads 106 English Wikipedia articles as lists of lower-case words.
 
-    452,944 words from an extract that gensim ships, in the order of the dump, tokenised as gensim's `WikiCorpus` does:
-    without markup, words of 2 to 15 letters, articles of at least 50 words. Takes a few seconds and no network.
+    The 452,944 words come from an extract that gensim ships, in the order of the dump. They are tokenized as gensim's
+    `WikiCorpus` does it: no markup, words of 2 to 15 letters, articles of at least 50 words. Loading takes a few
+    seconds and no network.
 
     Returns:
-        List of documents, each a list of strings.
+        A list of documents, each a list of strings.
 
     Raises:
-        ImportError: when gensim is not installed.
-        DataError: when gensim's file is missing or changed.
+        ImportError: gensim, which ships the file, is not installed.
+        DataError: the file of gensim is missing or changed.
 
     Example:
 
@@ -27,8 +28,8 @@ def wikipedia():
     ['anarchism', 'is', 'political', 'philosophy', 'that', 'advocates']
 
     References:
-        Wikipedia's authors, CC BY-SA. The file is part of gensim (Rehurek and Sojka 2010, "Software framework for topic
-        modelling with large corpora").
+        The authors of Wikipedia, CC BY-SA. The file is part of gensim: Rehurek and Sojka, "Software framework for topic
+        modelling with large corpora", 2010.
     """
     try:
         from gensim.corpora import wikicorpus

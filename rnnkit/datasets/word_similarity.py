@@ -1,4 +1,4 @@
-"""What people say about words: the questions that word vectors are judged by."""
+"""Human judgments about words: the questions that test word vectors."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,27 +9,32 @@ _SETS = {"wordsim353": WORDSIM353, "simlex999": SIMLEX999}
 
 
 class Questions(NamedTuple):
-    """Rows to read and the path of the file that they stand in, which gensim's evaluations take."""
+    """Questions, and the file that they come from.
 
-    rows: list
+    Attributes:
+        rows: list of tuples, one per question.
+        path: path of the file, for gensim's own evaluations.
+    """
+
+    rows: list[tuple]
     path: Path
 
 
-def word_similarity(name="wordsim353"):
-    """Pairs of words with the similarity that people gave them, from 0 to 10.
+def word_similarity(name: str = "wordsim353") -> Questions:
+    """Loads pairs of words with their similarity as people rated it, from 0 to 10.
 
     Args:
-        name: `"wordsim353"` (353 pairs; related words count as similar, such as "coffee" and "cup") or `"simlex999"`
-            (999 pairs; only words for the same kind of thing do).
+        name: `"wordsim353"` (353 pairs; related words such as "coffee" and "cup" count as similar) or `"simlex999"`
+            (999 pairs; only words for the same kind of thing count as similar). Defaults to `"wordsim353"`.
 
     Returns:
         Named tuple `(rows, path)`: a list of `(word, other word, score)`, and the file for gensim's
         `KeyedVectors.evaluate_word_pairs`.
 
     Raises:
-        ValueError: when `name` is none of the two.
-        ImportError: when gensim, which ships the files, is not installed.
-        DataError: when gensim's file is missing or changed.
+        ValueError: `name` is neither of the two.
+        ImportError: gensim, which ships the files, is not installed.
+        DataError: the file of gensim is missing or changed.
 
     Example:
 
@@ -37,26 +42,26 @@ def word_similarity(name="wordsim353"):
     [('love', 'sex', 6.77), ('tiger', 'cat', 7.35)]
 
     References:
-        Finkelstein et al. 2002, "Placing search in context: the concept revisited" (WordSim-353).
-        Hill, Reichart and Korhonen 2015, "SimLex-999: evaluating semantic models with (genuine) similarity estimation".
+        Finkelstein et al., "Placing search in context: the concept revisited", 2002 (WordSim-353); Hill, Reichart and
+        Korhonen, "SimLex-999: evaluating semantic models with (genuine) similarity estimation", 2015.
     """
     if name not in _SETS:
-        raise ValueError(f"Expected name to be one of {sorted(_SETS)}, got {name!r}.")
+        raise ValueError(f"word_similarity expected name to be one of {sorted(_SETS)}, received {name!r}.")
     path = _gensim_file(_SETS[name])
     lines = [line.split("\t") for line in _lines(path) if not line.startswith("#")]
     return Questions([(word, other, float(score)) for word, other, score in lines], path)
 
 
-def analogies():
-    """Analogy questions: as `a` is to `b`, so is `c` to `d`.
+def analogies() -> Questions:
+    """Loads analogy questions: `a` is to `b` as `c` is to `d`.
 
     Returns:
         Named tuple `(rows, path)`: 19,544 rows `(section, a, b, c, d)` in 14 sections, and the file for gensim's
         `KeyedVectors.evaluate_word_analogies`.
 
     Raises:
-        ImportError: when gensim, which ships the file, is not installed.
-        DataError: when gensim's file is missing or changed.
+        ImportError: gensim, which ships the file, is not installed.
+        DataError: the file of gensim is missing or changed.
 
     Example:
 
@@ -64,7 +69,7 @@ def analogies():
     ('capital-common-countries', 'Athens', 'Greece', 'Baghdad', 'Iraq')
 
     References:
-        Mikolov, Chen, Corrado and Dean 2013, "Efficient estimation of word representations in vector space".
+        Mikolov, Chen, Corrado and Dean, "Efficient estimation of word representations in vector space", 2013.
     """
     path = _gensim_file(ANALOGIES)
     rows = []

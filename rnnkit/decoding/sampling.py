@@ -2,38 +2,53 @@
 
 import numbers
 import random
+from typing import Any
 
 import numpy as np
 from keras import ops
 
+from rnnkit.annotations import Tensor, Tensors
 from rnnkit.arguments import check_positive_integer
-from rnnkit.decoding.decoded import Decoded
-from rnnkit.decoding.greedy import decode_loop
-from rnnkit.decoding.search import run
+from rnnkit.decoding.arguments import check_arguments, check_at_most_vocabulary
+from rnnkit.decoding.search import Decoded, decode_loop, run
 
 
-def sample(decoder, states, start, end, max_length, temperature=1.0, top_k=None, top_p=None, seed=None, padding=0):
+def sample(
+    decoder: Any,
+    states: Tensors,
+    start: int | Tensor,
+    end: int | None,
+    max_length: int | Tensor,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    padding: int = 0,
+) -> Decoded:
     """Decodes with a token drawn at random at each step.
 
-    All steps are one compiled loop, which ends when all rows have ended. One row and one seed give the same sequence
-    in each call.
+    All steps are one compiled loop, which stops when all rows have ended. The same rows and the same seed give the same
+    sequences in each call.
 
     Args:
         decoder: what is decoded; see `greedy_search`.
         states: the first states, each with the batch as its first axis: for a `Decoder` its `initial_state`, where None
             means zeros, with as many rows as `start` has.
         start: token number that comes before the first token, or an integer array `(batch,)`.
-        end: token number that ends a sequence; None where nothing does.
-        max_length: tokens at most, or an integer array `(batch,)`.
-        temperature: what the logits are divided by: below 1 likely tokens become more likely, above 1 less.
-        top_k: draw among this many most likely tokens only.
-        top_p: draw among the fewest most likely tokens only that have this probability together.
-        seed: integer, for the same tokens in each call; if left out, `keras.utils.set_random_seed` counts.
-        padding: token number that stands behind the end.
+        end: token number that ends a sequence; None if there is none.
+        max_length: how many tokens at most, or an integer array `(batch,)`.
+        temperature: what the logits are divided by: below 1, likely tokens become more likely; above 1, less. Defaults
+            to `1.0`.
+        top_k: draw only among this many most likely tokens. Defaults to `None`: all tokens.
+        top_p: draw only among the fewest most likely tokens that together have this probability. Defaults to `None`:
+            all tokens.
+        seed: integer, for the same tokens in each call. Defaults to `None`, which follows
+            `keras.utils.set_random_seed`.
+        padding: token number after the end. Defaults to `0`.
 
     Returns:
         `Decoded`: tokens `(batch, max_length)`, scores `(batch,)`, alignments `(batch, max_length, memory_time)` or
-        None. The scores are those of the decoder as it is, without temperature, top_k and top_p.
+        None. The scores are under the decoder's own probabilities, without temperature, top_k and top_p.
 
     Raises:
         ValueError: temperature is not positive, top_k not a positive integer up to the vocabulary, top_p not in (0, 1];
@@ -56,23 +71,23 @@ def sample(decoder, states, start, end, max_length, temperature=1.0, top_k=None,
     for name, value, limit in (("temperature", temperature, np.inf), ("top_p", top_p, 1)):
         wrong = not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value <= limit
         if wrong and not (name == "top_p" and value is None):
-            upto = "" if limit == np.inf else f" and at most {limit}"
-            raise ValueError(f"sample expected {name} to be a number above 0{upto}, received {value!r}.")
+            up_to = "" if limit == np.inf else f" and at most {limit}"
+            raise ValueError(f"sample expected {name} to be a number above 0{up_to}, received {value!r}.")
     if top_k is not None:
         check_positive_integer("sample", "top_k", top_k)
+    arguments = check_arguments("sample", decoder, states, start, end, max_length, padding)
+    check_at_most_vocabulary("sample", "top_k", top_k, arguments.steps.vocabulary)
     rng = np.random.default_rng(random.getrandbits(32) if seed is None else seed)
-    arguments = (
-        lambda batch, time: rng.random((batch, time), dtype="float32").T,
-        lambda batch, time: np.float32(max(temperature, 1e-30)),
-        lambda batch, time: np.float32(1 if top_p is None else top_p),
-    )
-    return Decoded.of(
-        run("sample", _search, decoder, states, start, end, max_length, padding, (top_k,), arguments, top_k=top_k)
-    )
+    tensors = [
+        rng.random((len(arguments.lengths), arguments.room), dtype="float32").T,
+        np.float32(max(temperature, 1e-30)),
+        np.float32(1 if top_p is None else top_p),
+    ]
+    return Decoded.of(run(_search, arguments, (top_k,), tensors))
 
 
 def _search(steps, setting, states, start, lengths, uniform, temperature, top_p):
-    top_k = setting[-1]
+    (top_k,) = setting.options
 
     def choose(log_p, t):
         vocabulary = log_p.shape[-1]

@@ -1,71 +1,100 @@
 """One step of whatever can be decoded: a `Decoder`, a Keras model with states, or a function."""
 
+from typing import Any
+
 import keras
 from keras import ops, tree
 
+from rnnkit.annotations import Mask, Tensor, Tensors
 from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.decoder import Decoder
 from rnnkit.layers.recurrent_cell import as_recurrent_cell
 
 
 class Steps:
-    """Base: `prepare` divides the first states into what changes and what does not, `step` makes the next ones."""
+    """Base class: `prepare` divides the first states, and `step` makes new ones.
 
-    vocabulary = None  # how many tokens there are
+    Attributes:
+        vocabulary: how many tokens there are.
+    """
 
-    def prepare(self, states):
+    vocabulary: int
+
+    def prepare(self, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Returns the states that change, and what does not change."""
         return states, []
 
-    def step(self, tokens, changing, constants):
-        """From tokens `(batch,)` to logits `(batch, vocabulary)`, what changed, and a list of no or one alignment."""
+    def step(
+        self, tokens: Tensor, states: list[Tensor], constants: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Runs one step.
+
+        Args:
+            tokens: `(batch,)`, what is read.
+            states: list of the states that change.
+            constants: list of those that do not.
+
+        Returns:
+            Logits `(batch, vocabulary)`, the list of new states, and a list of no or one alignment.
+        """
         raise NotImplementedError
 
-    def source_mask(self, constants):
-        """Boolean `(batch, memory_time)`, where there is something to look at; None where that is not known."""
+    def source_mask(self, constants: list[Tensor]) -> Mask:
+        """Returns which positions can be attended to, boolean `(batch, memory_time)`; None if that is not known."""
         return None
 
 
 class DecoderSteps(Steps):
-    def __init__(self, decoder):
+    """The steps of a `Decoder`."""
+
+    def __init__(self, decoder: Decoder):
         self.decoder = decoder
         self.vocabulary = decoder.head.compute_output_shape((None, as_recurrent_cell(decoder.cell).output_size))[-1]
 
     def prepare(self, states):
         return self.decoder.prepare(states)
 
-    def step(self, tokens, changing, constants):
-        logits, states, alignment = self.decoder.step(tokens, [*changing, *constants])
-        return logits, states[: len(changing)], [] if alignment is None else [alignment]
+    def step(self, tokens, states, constants):
+        logits, new, alignment = self.decoder.step(tokens, [*states, *constants])
+        return logits, new[: len(states)], [] if alignment is None else [alignment]
 
     def source_mask(self, constants):
         return constants[1] if isinstance(self.decoder.cell, AttentionCell) else None
 
 
 class ModelSteps(Steps):
-    def __init__(self, model):
+    """The steps of a Keras model from `[tokens, *states]` to `[logits, *states]`, with or without an alignment."""
+
+    def __init__(self, model: keras.Model):
         self.model = model
         self.vocabulary = tree.flatten(model.outputs)[0].shape[-1]
 
-    def step(self, tokens, changing, constants):
+    def step(self, tokens, states, constants):
         with_time = len(tree.flatten(self.model.inputs)[0].shape) == 2
-        logits, *states = self.model([tokens[:, None] if with_time else tokens, *changing], training=False)
+        logits, *new = self.model([tokens[:, None] if with_time else tokens, *states], training=False)
         logits = logits[:, -1] if len(logits.shape) == 3 else logits
-        return logits, states[: len(changing)], [_one_step(x) for x in states[len(changing) :]]
+        return logits, new[: len(states)], [_one_step(alignment) for alignment in new[len(states) :]]
 
 
 class FunctionSteps(Steps):
-    def __init__(self, function, states, batch):
+    """The steps of a function `step(tokens, states)`, which takes states nested as the user gave them."""
+
+    def __init__(self, function: Any, states: Tensors, batch: int):
         self.function, self.like = function, states
         tokens = ops.zeros(batch, dtype="int32")
         self.vocabulary = self.step(tokens, tree.flatten(states), [])[0].shape[-1]
 
-    def step(self, tokens, changing, constants):
-        logits, states, *alignment = self.function(tokens, tree.pack_sequence_as(self.like, changing))
-        return logits, tree.flatten(states), alignment
+    def step(self, tokens, states, constants):
+        logits, new, *alignment = self.function(tokens, tree.pack_sequence_as(self.like, states))
+        return logits, tree.flatten(new), alignment
 
 
-def steps_of(caller, decoder, states, batch):
-    """The `Steps` of a decoder, a model or a function; a `ValueError` for anything else and for wrong states."""
+def as_steps(caller: str, decoder: Any, states: Tensors, batch: int) -> Steps:
+    """Returns the `Steps` of a decoder, a model or a function.
+
+    Raises:
+        ValueError: `decoder` is something else, or the states do not fit it.
+    """
     flat = tree.flatten(states)
     if isinstance(decoder, Decoder):
         _check_head(caller, decoder.head)
@@ -92,14 +121,17 @@ def _check_head(caller, head):
     last = head.layers[-1] if isinstance(head, keras.Sequential) else head
     if isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax:
         raise ValueError(
-            f"{caller} expected a head that returns logits, but {last.name!r} is a softmax: leave that out, as with "
-            "layer.activation = keras.activations.linear."
+            f"{caller} expected a head that returns logits, received one that ends with the softmax {last.name!r}: "
+            "remove it, for example with layer.activation = keras.activations.linear."
         )
 
 
 def _check_states(caller, decoder, states):
     if not decoder.built:
-        raise ValueError(f"{caller} expected a decoder with weights: call {decoder.name!r}, or its model, once.")
+        raise ValueError(
+            f"{caller} expected a decoder with weights, received one that is not built: call {decoder.name!r}, or its "
+            "model, once."
+        )
     sizes = tree.flatten(decoder.cell.state_size)
     if len(states) != len(sizes):
         hint = "cell.initial_state(memory, mask, states) makes the list" if None in sizes else f"of sizes {sizes}"
@@ -124,7 +156,7 @@ def _check_states(caller, decoder, states):
     nothing = ~ops.convert_to_numpy(ops.cast(mask, "bool")).any(axis=1)
     if nothing.any():
         raise ValueError(
-            f"{caller} expected something to look at in each row, but the mask covers all of rows "
+            f"{caller} expected something to attend to in each row, received a mask that hides all of rows "
             f"{nothing.nonzero()[0].tolist()}: leave out empty sources."
         )
 

@@ -1,4 +1,4 @@
-"""Looking inside recurrent networks."""
+"""Looks inside recurrent networks: their gates, what they remember, and how gradients flow back."""
 
 from rnnkit.diagnostics.gradient_flow import GradientFlow, gradient_flow
 from rnnkit.diagnostics.record_gates import record_gates

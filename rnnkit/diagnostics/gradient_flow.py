@@ -7,20 +7,21 @@ import numpy as np
 from keras import ops, tree
 
 from rnnkit import backend
+from rnnkit.annotations import Tensors
 from rnnkit.diagnostics.recurrent_layer import recurrent_layer, replaced_loop
 
 
 class GradientFlow(NamedTuple):
-    """What `gradient_flow` measured. Where a layer has several states (h and C of an LSTM), h_t is all of them.
+    """What `gradient_flow` measured. If a layer has several states (h and C of an LSTM), h_t is all of them.
 
     Attributes:
-        state_gradients: array `(batch, time)`, the norm of dL/dh_t of each sequence: of the loss with respect to the
-            state after step t, through everything that comes later. Zero in padding on the right.
+        state_gradients: array `(batch, time)`, the norm of dL/dh_t of each sequence: the gradient of the loss with
+            respect to the state after step t, through everything that comes later. Zero in padding on the right.
         jacobian_products: array `(batch, time)`, the largest singular value of dh_T/dh_t = J_T J_{T-1} ... J_{t+1} with
-            J_t = dh_t/dh_{t-1}: how much of a small change at t can be left at the end T. 1 at t = T.
-        spectral_radius: the largest absolute eigenvalue of the recurrent matrix W_hh; None where the layer has no
-            square one (the gates of an LSTM).
-        factor_per_step: the factor by which dh_T/dh_t changes per step back, the geometric mean over steps and
+            J_t = dh_t/dh_{t-1}: how much of a small change at t can be left at the end T. It is 1 at t = T.
+        spectral_radius: the largest absolute eigenvalue of the recurrent matrix W_hh; None if it is not square (an LSTM
+            has one block per gate).
+        factor_per_step: the factor by which dh_T/dh_t changes per step back, as the geometric mean over steps and
             sequences: below 1 the gradient vanishes, above 1 it explodes.
     """
 
@@ -30,25 +31,27 @@ class GradientFlow(NamedTuple):
     factor_per_step: float
 
 
-def gradient_flow(model, inputs, targets, layer=None):
+def gradient_flow(
+    model: keras.Model, inputs: Tensors, targets: Tensors, layer: str | keras.layers.Layer | None = None
+) -> GradientFlow:
     """Measures how the gradient of a model's loss flows back through the time steps of its recurrent layer.
 
-    The model runs as in inference (no dropout), one time step after the other, masks respected; nothing in it changes.
-    Costs memory for `batch * time * states**2` numbers: a few sequences are enough.
+    The model runs as in inference (no dropout), one time step after another, and masks are respected; nothing in the
+    model changes. This takes memory for `batch * time * states**2` numbers: a few sequences are enough.
 
     Args:
         model: a compiled Keras model with a recurrent layer: `keras.layers.RNN` or a subclass, alone or inside
-            `LearnedInitialState`. One that another wrapper hides (`Bidirectional`) is passed as `layer`.
-        inputs: array or list of arrays, what `model` takes, with the batch first.
-        targets: array or list of arrays, what `model.compute_loss` takes.
-        layer: the recurrent layer, or its name, where the model has several or none in sight.
+            `LearnedInitialState`. Pass a layer inside another wrapper (`Bidirectional`) as `layer`.
+        inputs: array or list of arrays, the inputs of `model`, batch first.
+        targets: array or list of arrays, the targets that `model.compute_loss` takes.
+        layer: the recurrent layer or its name, if the model has several or hides it. Defaults to `None`, the only one.
 
     Returns:
         A `GradientFlow`.
 
     Raises:
-        ValueError: the model is not compiled, has no such layer or several, or its cell's output does not follow from
-            its states; the layer is stateful; `inputs` or `targets` hold NaN.
+        ValueError: the model is not compiled, has no such layer or several, or the output of its cell does not follow
+            from its states; the layer is stateful; `inputs` or `targets` contain NaN.
 
     Example:
 
@@ -79,7 +82,7 @@ def gradient_flow(model, inputs, targets, layer=None):
     products = _jacobian_products(recorder, x, before, mask)
     with np.errstate(divide="ignore"):
         logs = np.log(products[0]) / np.maximum(mask[1:].sum(axis=0), 1)
-    logs = logs[mask[1:].any(axis=0)]  # a row without two steps says nothing
+    logs = logs[mask[1:].any(axis=0)]  # a row with fewer than two steps says nothing
     order = slice(None, None, -1 if recorder.layer.go_backwards else 1)
     return GradientFlow(
         state_gradients=np.linalg.norm(_float64(gradients), axis=-1).T[:, order],
@@ -90,7 +93,7 @@ def gradient_flow(model, inputs, targets, layer=None):
 
 
 class _Recorder:
-    """Runs a recurrent layer step by step in the place of its own loop, and keeps what each step saw.
+    """Runs a recurrent layer step by step instead of its own loop, and keeps what each step saw.
 
     A push is a small change added to the state after a step: the gradient with respect to it, at zero, is dL/dh_t.
     """
@@ -113,15 +116,15 @@ class _Recorder:
             if self.pushes is None and not np.allclose(_float64(step_output), _float64(self.readout(new_states)), 1e-3):
                 raise ValueError(
                     f"The output of {type(self.layer.cell).__name__} is not its first state, and it has no "
-                    "readout(states) that says how the output follows from the states: gradient_flow cannot tell "
-                    "dL/dh_t. Implement readout, see rnnkit.layers.RecurrentCell."
+                    "readout(states) that computes the output from the states: gradient_flow cannot measure dL/dh_t. "
+                    "Implement readout, see rnnkit.layers.RecurrentCell."
                 )
-            counts = True if mask is None else ops.cast(mask[:, t, None], "bool")
-            states = [ops.where(counts, new, old) for new, old in zip(new_states, states, strict=True)]
+            unmasked = True if mask is None else ops.cast(mask[:, t, None], "bool")
+            states = [ops.where(unmasked, new, old) for new, old in zip(new_states, states, strict=True)]
             if self.pushes is not None:
                 states = self.split(ops.concatenate(states, axis=-1) + self.pushes[len(outputs)])
-            output = ops.where(counts, self.readout(states), output)
-            outputs.append(ops.where(counts, output, 0.0) if self.layer.zero_output_for_mask else output)
+            output = ops.where(unmasked, self.readout(states), output)
+            outputs.append(ops.where(unmasked, output, 0.0) if self.layer.zero_output_for_mask else output)
         if self.pushes is None:
             x = ops.flip(sequences, axis=1) if self.layer.go_backwards else sequences
             self.x, self.before = ops.swapaxes(x, 0, 1), ops.stack(before)
@@ -130,7 +133,7 @@ class _Recorder:
         return outputs[-1], ops.stack(outputs, axis=1), states
 
     def split(self, states):
-        """The list of states that were concatenated."""
+        """The states, separated again."""
         ends = np.cumsum(self.layer.state_size).tolist()
         return [states[:, end - size : end] for end, size in zip(ends, self.layer.state_size, strict=True)]
 
@@ -142,7 +145,7 @@ def _jacobian_products(recorder, x, before, mask):
     x_rows = ops.repeat(ops.reshape(x, (steps * batch, -1)), size, axis=0)
     unit = ops.tile(ops.eye(size, dtype=before.dtype), (steps * batch, 1))
 
-    def selected(states):  # row k of a block asks for the gradient of the k-th number of the new state
+    def selected(states):  # row k of a block selects the gradient of the k-th number of the new state
         _, new_states = recorder.layer.cell(x_rows, recorder.split(states), training=False)
         return ops.sum(unit * ops.concatenate(new_states, axis=-1))
 
@@ -167,8 +170,8 @@ def _recurrent_layer(model, layer):
     layer = recurrent_layer("gradient_flow", model, layer)
     if not isinstance(layer, keras.layers.RNN) or not all(isinstance(size, int) for size in layer.state_size):
         raise ValueError(
-            f"gradient_flow expected a keras.layers.RNN with one cell, received {layer!r}. Of a Bidirectional, pass "
-            "one direction: layer.forward_layer or layer.backward_layer."
+            f"gradient_flow expected a keras.layers.RNN with one cell, received {layer!r}. If it is a Bidirectional, "
+            "pass one direction: layer.forward_layer or layer.backward_layer."
         )
     if layer.stateful:
         raise ValueError(f"Layer {layer.name!r} is stateful: measuring it would change its states. Use stateful=False.")
@@ -180,7 +183,7 @@ def _check(model, inputs, targets):
         raise ValueError(f"gradient_flow needs the loss of model {model.name!r}: call model.compile(loss=...) first.")
     for name, array in (("inputs", inputs), ("targets", targets)):
         if any(np.isnan(_float64(leaf)).any() for leaf in tree.flatten(array)):
-            raise ValueError(f"gradient_flow expected numbers, but {name} holds NaN: fill or drop missing values.")
+            raise ValueError(f"gradient_flow expected numbers, but {name} contain NaN: fill in or drop missing values.")
 
 
 def _float64(tensor):

@@ -1,20 +1,28 @@
 """What the gates of a recurrent layer did at every time step."""
 
 import contextlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops, tree
 
 from rnnkit import backend
+from rnnkit.annotations import Mask, Tensor, Tensors
 from rnnkit.diagnostics.recurrent_layer import recurrent_layer, replaced_loop
 from rnnkit.layers.gru import GRUCell
 from rnnkit.layers.lstm import LSTMCell
 from rnnkit.layers.recurrent_cell import RecurrentCell
 
 
-def record_gates(layer_or_model, inputs, mask=None, layer=None, initial_state=None):
+def record_gates(
+    layer_or_model: keras.layers.Layer,
+    inputs: Tensors,
+    mask: Mask = None,
+    layer: str | keras.layers.Layer | None = None,
+    initial_state: list[Tensor] | None = None,
+) -> dict[str, Any]:
     """Records every gate of a recurrent layer at every time step, without training anything again.
 
     The layer runs as in inference (no dropout); nothing in it changes.
@@ -22,23 +30,24 @@ def record_gates(layer_or_model, inputs, mask=None, layer=None, initial_state=No
     Args:
         layer_or_model: an `LSTM` or `GRU`, any layer whose cell has `gates`, an already trained `keras.layers.LSTM` or
             `keras.layers.GRU`, or a `Bidirectional` around one; or a model or `Stacked` with such a layer inside.
-        inputs: array `(batch, time, features)` for a layer; what the model takes for a model.
-        mask: boolean array `(batch, time)`, True where a step counts. A model with an `Embedding(mask_zero=True)` makes
-            its own.
-        layer: the recurrent layer inside, or its name, where there are several. One direction of a `Bidirectional` is
-            its `forward_layer` or `backward_layer`; that of a `Decoder` is its `recurrent`.
-        initial_state: list of states for a layer that does not begin with zeros, or has a memory.
+        inputs: array `(batch, time, features)` for a layer; the inputs of the model for a model.
+        mask: boolean array `(batch, time)`, True at unmasked steps; a model with an `Embedding(mask_zero=True)` makes
+            its own. Defaults to `None`.
+        layer: the recurrent layer inside, or its name, if there are several. One direction of a `Bidirectional` is its
+            `forward_layer` or `backward_layer`; the layer of a `Decoder` is its `recurrent`. Defaults to `None`, the
+            only one.
+        initial_state: list of states, for a layer that does not start from zeros or has a memory. Defaults to `None`.
 
     Returns:
         Dictionary of arrays `(batch, time, units)`, in the order of the input's time steps: `"i"`, `"f"`,
-        `"candidate"`, `"o"`, `"C"` and `"h"` of an LSTM; `"z"`, `"r"`, `"candidate"` and `"h"` of a GRU; of an
-        `AttentionCell` `"alignment"` and `"context"`, beside those of the cell inside. At a masked step the gates are
-        NaN, as none was computed, and the states are what they were before. For a `Bidirectional`, a dictionary with
-        two of these, `"forward"` and `"backward"`.
+        `"candidate"`, `"o"`, `"C"` and `"h"` for an LSTM; `"z"`, `"r"`, `"candidate"` and `"h"` for a GRU;
+        `"alignment"` and `"context"` for an `AttentionCell`, together with those of the cell inside. At a masked step
+        the gates are NaN, as none was computed, and the states are the same as before. For a `Bidirectional`, a
+        dictionary of two of these, `"forward"` and `"backward"`.
 
     Raises:
-        ValueError: there is no recurrent layer, or several; the layer is stateful, runs not at all or several times
-            in the model; its cell has no gates.
+        ValueError: there is no recurrent layer, or several; the layer is stateful, or does not run exactly once in the
+            model; its cell has no gates.
 
     Example:
 
@@ -57,7 +66,7 @@ def record_gates(layer_or_model, inputs, mask=None, layer=None, initial_state=No
 
 
 class Record(NamedTuple):
-    """What one recurrent layer did, in the order in which it ran: see `record_gates`.
+    """What one recurrent layer did, in the order in which it ran; see `record_gates`.
 
     Attributes:
         cell: the cell, with `gates`.
@@ -67,17 +76,24 @@ class Record(NamedTuple):
     """
 
     cell: RecurrentCell
-    gates: dict
+    gates: dict[str, np.ndarray]
     mask: np.ndarray
     backwards: bool
 
-    def in_time(self, arrays):
-        """Arrays `(batch, time, ...)` in the order of the input's time steps."""
+    def in_time(self, arrays: Any) -> Any:
+        """Returns arrays `(batch, time, ...)` in the order of the input's time steps."""
         return tree.map_structure(lambda array: array[:, ::-1] if self.backwards else array, arrays)
 
 
-def record(caller, layer_or_model, inputs, mask=None, layer=None, initial_state=None):
-    """A `Record`, or for a `Bidirectional` a dictionary of two."""
+def record(
+    caller: str,
+    layer_or_model: keras.layers.Layer,
+    inputs: Tensors,
+    mask: Mask = None,
+    layer: str | keras.layers.Layer | None = None,
+    initial_state: list[Tensor] | None = None,
+) -> Record | dict[str, Record]:
+    """Makes a `Record`, or for a `Bidirectional` a dictionary of two; `caller` is the name in error messages."""
     found = recurrent_layer(caller, layer_or_model, layer)
     parts = {"layer": found}
     if isinstance(found, keras.layers.Bidirectional):
@@ -97,19 +113,19 @@ def record(caller, layer_or_model, inputs, mask=None, layer=None, initial_state=
     if any(len(times) != 1 for times in runs.values()):
         raise ValueError(
             f"{caller} expected layer {found.name!r} to run once in {layer_or_model.name!r}, but it ran "
-            f"{max(map(len, runs.values()))} times: pass the layer itself, with what it reads."
+            f"{max(map(len, runs.values()))} times: pass the layer itself, with its own inputs."
         )
-    runs = {name: run for name, (run,) in runs.items()}
-    return runs.get("layer", runs)
+    records = {name: run for name, (run,) in runs.items()}
+    return records.get("layer", records)
 
 
-def for_each_direction(runs, function):
+def for_each_direction(runs: Record | dict[str, Record], function: Callable[[Record], Any]) -> Any:
     """Applies a function to a `Record`, or to each of the two of a `Bidirectional`."""
     return {name: function(run) for name, run in runs.items()} if isinstance(runs, dict) else function(runs)
 
 
 def _watched(layer, cell, runs):
-    """The layer's own loop, which appends to `runs` what the cell does in each: within the call, in its precision."""
+    """The layer's own loop, which also appends a `Record` to `runs`: inside the call, in its precision."""
     inner_loop = layer.inner_loop
 
     def watched(sequences, initial_state, mask, training=False):
@@ -130,14 +146,14 @@ def _record(cell, sequences, states, mask, backwards):
     states, constants = cell.prepare(states)
 
     def step(states, inputs):
-        projected, counts = inputs
+        projected, unmasked = inputs
         gates = cell.gates(projected, [*states, *constants])
         _, new_states = cell.step(projected, [*states, *constants], training=False)
         pairs = zip(new_states[: len(states)], states, strict=True)
-        states = [ops.where(counts, ops.cast(new, old.dtype), old) for new, old in pairs]
-        gates = {name: ops.where(counts, ops.cast(gate, "float32"), np.nan) for name, gate in gates.items()}
-        kept = dict(zip(("h", "C"), states, strict=False))  # what a masked step leaves as it is
-        return states, {name: ops.cast(kept.get(name, gate), "float32") for name, gate in gates.items()}
+        states = [ops.where(unmasked, ops.cast(new, old.dtype), old) for new, old in pairs]
+        gates = {name: ops.where(unmasked, ops.cast(gate, "float32"), np.nan) for name, gate in gates.items()}
+        unchanged = dict(zip(("h", "C"), states, strict=False))  # at a masked step
+        return states, {name: ops.cast(unchanged.get(name, gate), "float32") for name, gate in gates.items()}
 
     _, like = step(states, tree.map_structure(lambda x: x[0], (projected, steps)))
     run = backend.compiled(lambda *arguments: backend.scan(step, *arguments, like)[0], cell.variables)
@@ -147,14 +163,14 @@ def _record(cell, sequences, states, mask, backwards):
 
 
 def _with_gates(caller, layer):
-    """The layer's cell, or rnnkit's in its place with the same weights."""
+    """The cell of the layer; for one of Keras's, the cell of rnnkit with the same weights."""
     cell = getattr(layer, "cell", None)
     for theirs, ours in ((keras.layers.LSTMCell, LSTMCell), (keras.layers.GRUCell, GRUCell)):
         if type(cell) is theirs:
             return ours.from_keras_cell(cell)
     if not hasattr(cell, "gates"):
         raise ValueError(
-            f"{caller} expected a layer whose cell has gates (LSTM, GRU, ...), but {layer.name!r} has {cell!r}: a cell "
-            "of your own needs a method gates(projected, states) that returns them by name."
+            f"{caller} expected a layer whose cell has gates (LSTM, GRU, ...), but {layer.name!r} has {cell!r}: a "
+            "custom cell needs a method gates(projected, states) that returns them by name."
         )
     return cell

@@ -1,19 +1,23 @@
-"""Finds the recurrent layer in a model, and sees what it is called with."""
+"""Finds the recurrent layer in a model, and replaces its loop for a while."""
 
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
 from rnnkit.layers.nested_layers import recurrent_layers
 
 
-def recurrent_layer(caller, model, layer=None):
-    """The recurrent layer that is meant.
+def recurrent_layer(
+    caller: str, model: keras.layers.Layer, layer: str | keras.layers.Layer | None = None
+) -> keras.layers.Layer:
+    """Finds the recurrent layer that is meant.
 
     Args:
-        caller: name of the public function, for its messages.
+        caller: name of the public function, for its error messages.
         model: a model, or a layer that is recurrent itself.
-        layer: a layer, which is returned as it is; a name; or None where there is only one.
+        layer: a layer, which is returned unchanged, or a name. Defaults to `None`, the only one.
 
     Returns:
         A `keras.layers.RNN` or a `keras.layers.Bidirectional`.
@@ -35,8 +39,8 @@ def recurrent_layer(caller, model, layer=None):
 
 
 @contextlib.contextmanager
-def replaced_loop(layer, inner_loop):
-    """Lets `inner_loop` run in the place of the layer's own loop over time."""
+def replaced_loop(layer: keras.layers.RNN, inner_loop: Callable[..., Any]) -> Iterator[None]:
+    """Runs `inner_loop` instead of the layer's own loop over time."""
     layer.inner_loop = inner_loop
     try:
         yield

@@ -1,4 +1,4 @@
-"""Keras layers: cells, the loop over time, and what stands around them. One concept a file."""
+"""Keras layers: cells, the loop over time, and the layers around them. One family per file, cell and layer together."""
 
 from rnnkit.layers.attention import BahdanauAttention, LuongAttention
 from rnnkit.layers.attention_cell import AttentionCell

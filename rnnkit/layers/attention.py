@@ -1,84 +1,106 @@
 """Attention: how much each position of a memory matters to a query."""
 
-from typing import NamedTuple
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
+from rnnkit.annotations import Config, Mask, Shape, Tensor
 from rnnkit.arguments import agree, check_positive_integer
 from rnnkit.layers.recurrent_cell import key_of
 from rnnkit.ops.masking import check_mask, without_padding
+from rnnkit.ops.scores import IMPOSSIBLE
 
 
 class AttentionOutput(NamedTuple):
-    """What an attention layer returns, in the letters of the decks.
+    """What an attention layer returns, in the letters of the lectures.
 
     Attributes:
-        alignment: alpha_ts, `(batch, query_time, value_time)`: how much position s of the memory counts at step t. Each
-            row sums to one, or is zero where there is nothing to look at.
+        alignment: alpha_ts, `(batch, query_time, value_time)`: how much position s of the memory matters at step t.
+            Each row sums to one, or is zero where there is nothing to attend to.
         context: c_t, `(batch, query_time, value_features)`: the sum of the memory's positions, weighted with alpha_ts.
         attention: a_t = tanh(W_c [c_t; h_t]), `(batch, query_time, units)`.
     """
 
-    alignment: object
-    context: object
-    attention: object
+    alignment: Tensor
+    context: Tensor
+    attention: Tensor
 
 
 class Attention(keras.layers.Layer):
-    """Base of attention layers: all but the score, which is `keys` and `score`.
+    """Base class of attention layers: everything but the score.
 
-    As a cell is a projection and a step, so an attention is keys and a look: `keys(value)` is what can be done with the
-    memory before there is a query, so a decoder does it once and not at every step; `look` is the rest.
+    An attention is divided as a cell is, into what can be done early and the rest. `keys(value)` is what can be done
+    with the memory before there is a query: a decoder does it once and not at every step. `attend` is the rest.
+
+    A subclass implements `keys` and `score`, and makes their weights in `_build_score`.
+
+    Args:
+        units: features of a_t.
+        **kwargs: `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        query: h_t, tensor `(batch, query_time, query_features)`.
+        value: hbar_s, the memory, tensor `(batch, value_time, value_features)`.
+        query_mask: boolean tensor `(batch, query_time)`; where it is False, all results are zeros. Defaults to `None`.
+        value_mask: boolean tensor `(batch, value_time)`, True at the positions that can be attended to. Defaults to
+            `None`: all positions.
+
+    Returns:
+        An `AttentionOutput`.
+
+    Raises:
+        ValueError: units is not a positive integer; query, value or masks have the wrong shape.
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = check_positive_integer(type(self).__name__, "units", units)
         self.supports_masking = True
 
-    def build(self, query_shape, value_shape):
+    def build(self, query_shape: Shape, value_shape: Shape) -> None:
         query_features, value_features = query_shape[-1], value_shape[-1]
         self.key_features = self._build_score(query_features, value_features)
         self.attention_kernel = self.add_weight((value_features + query_features, self.units), name="attention_kernel")
 
-    def call(self, query, value, query_mask=None, value_mask=None):
+    def call(self, query: Tensor, value: Tensor, query_mask: Mask = None, value_mask: Mask = None) -> AttentionOutput:
         self._check(query, value, query_mask, value_mask)
         query_mask = None if query_mask is None else ops.cast(query_mask, "bool")
-        attended = self.look(without_padding(query, query_mask), *self.memory(value, value_mask))
+        attended = self.attend(without_padding(query, query_mask), *self.memory(value, value_mask))
         return AttentionOutput(*(without_padding(x, query_mask) for x in attended))
 
-    def memory(self, value, value_mask=None):
-        """All that `look` needs besides the query: the value without its padding, its boolean mask, and its keys."""
+    def memory(self, value: Tensor, value_mask: Mask = None) -> tuple[Tensor, Mask, Tensor]:
+        """Returns what `attend` needs besides the query: the value without its padding, its boolean mask, its keys."""
         value_mask = None if value_mask is None else ops.cast(value_mask, "bool")
         value = without_padding(value, value_mask)
         return value, value_mask, self.keys(value)
 
-    def keys(self, value):
-        """What each position of the memory shows to a query, `(batch, value_time, features)`."""
-        raise NotImplementedError
+    def keys(self, value: Tensor) -> Tensor:
+        """Computes what each position of the memory shows to a query, `(batch, value_time, key_features)`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement keys(value).")
 
-    def score(self, query, keys):
-        """How well each query fits each key, `(batch, query_time, value_time)`, on any scale."""
-        raise NotImplementedError
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Computes how well each query fits each key, `(batch, query_time, value_time)`, on any scale."""
+        raise NotImplementedError(f"{type(self).__name__} must implement score(query, keys).")
 
-    def look(self, query, value, value_mask, keys):
-        """Alignment, context and attention vector of what `memory` returns, unchecked."""
+    def attend(self, query: Tensor, value: Tensor, value_mask: Mask, keys: Tensor) -> AttentionOutput:
+        """Computes alignment, context and attention vector from a query and what `memory` returned, unchecked."""
         alignment = masked_softmax(self.score(query, keys), None if value_mask is None else value_mask[:, None, :])
         context = ops.matmul(alignment, value)
         attention = ops.tanh(ops.matmul(ops.concatenate([context, query], axis=-1), self.attention_kernel))
         return AttentionOutput(alignment, context, attention)
 
-    def compute_mask(self, query, mask=None):
-        """The mask of the query, for each of the three."""
+    def compute_mask(self, query: Tensor, mask: Mask = None) -> AttentionOutput:
+        """Returns the mask of the query, for each of the three results."""
         return AttentionOutput(mask, mask, mask)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "units": self.units}
 
     def _build_score(self, query_features, value_features):
         """Makes the weights of the score; returns the features of the keys."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement _build_score(query_features, value_features).")
 
     def _check(self, query, value, query_mask, value_mask):
         for name, tensor, mask in (("query", query, query_mask), ("value", value, value_mask)):
@@ -94,14 +116,16 @@ class Attention(keras.layers.Layer):
                 f"{tuple(query.shape)} and {tuple(value.shape)}."
             )
         if value.shape[1] == 0:
-            raise ValueError(f"Layer {self.name!r} expected one position or more to look at, received an empty value.")
+            raise ValueError(
+                f"Layer {self.name!r} expected one position or more to attend to, received an empty value."
+            )
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class LuongAttention(Attention):
     """Luong's attention, with its three scores.
 
-    With the query h_t and the positions hbar_s of the memory (the decks' letters):
+    With the query h_t and the positions hbar_s of the memory (in the letters of Khanzhina's lecture):
 
         score(h_t, hbar_s) = h_t . hbar_s                       "dot"
                            = h_t . W_a hbar_s                   "general"
@@ -115,20 +139,20 @@ class LuongAttention(Attention):
     `attention_kernel` (W_c, its upper rows belong to c_t).
 
     Args:
-        units: features of a_t, and with "concat" of the layer inside of the score.
-        score: `"dot"` (query and value must be equally wide), `"general"` or `"concat"`.
+        units: features of a_t, and with "concat" of the layer inside the score.
+        score: `"dot"` (query and value must be equally wide), `"general"` or `"concat"`. Defaults to `"general"`.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
         query: h_t, tensor `(batch, query_time, query_features)`.
         value: hbar_s, the memory, tensor `(batch, value_time, value_features)`.
-        query_mask: boolean tensor `(batch, query_time)`; where it is False, all results are zeros.
-        value_mask: boolean tensor `(batch, value_time)`, True where there is something to look at. A row with nothing
-            to look at gets zero weights and a zero context.
+        query_mask: boolean tensor `(batch, query_time)`; where it is False, all results are zeros. Defaults to `None`.
+        value_mask: boolean tensor `(batch, value_time)`, True at the positions that can be attended to. A row without
+            such a position gets zero weights and a zero context. Defaults to `None`: all positions.
 
     Returns:
-        `AttentionOutput`, a named tuple: `alignment` (alpha_ts) `(batch, query_time, value_time)`, `context` (c_t) `(batch,
-        query_time, value_features)` and `attention` (a_t) `(batch, query_time, units)`.
+        An `AttentionOutput`, a named tuple: `alignment` (alpha_ts) `(batch, query_time, value_time)`, `context` (c_t)
+        `(batch, query_time, value_features)` and `attention` (a_t) `(batch, query_time, units)`.
 
     Raises:
         ValueError: units is not a positive integer; there is no such score; "dot" between different widths; query,
@@ -146,36 +170,37 @@ class LuongAttention(Attention):
 
     References:
         Luong, Pham and Manning, "Effective approaches to attention-based neural machine translation", 2015; Khanzhina,
-        "Recurrent neural networks" (deck).
+        "Recurrent neural networks", lecture, 2019.
     """
 
-    def __init__(self, units, score="general", **kwargs):
+    def __init__(self, units: int, score: str = "general", **kwargs: Any):
         super().__init__(units, **kwargs)
         if score not in ("dot", "general", "concat"):
             raise ValueError(f"LuongAttention expected score to be 'dot', 'general' or 'concat', received {score!r}.")
         self.score_name = score
 
-    def keys(self, value):
+    def keys(self, value: Tensor) -> Tensor:
         if self.score_name == "dot":
             return value
-        return ops.matmul(value, self.score_kernel[-value.shape[-1] :])  # of "general", all rows
+        return ops.matmul(value, self.score_kernel[-value.shape[-1] :])  # with "general", all rows
 
-    def score(self, query, keys):
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
         if self.score_name == "concat":
             return additive_score(ops.matmul(query, self.score_kernel[: query.shape[-1]]), keys, self.score_vector)
         return ops.matmul(query, ops.swapaxes(keys, 1, 2))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "score": self.score_name}
 
-    def program_key(self):
+    def program_key(self) -> Hashable | None:
+        """Names what the attention computes, apart from its weights; see `RecurrentCell.program_key`."""
         return key_of(self, LuongAttention, self.score_name)
 
     def _build_score(self, query_features, value_features):
         if self.score_name == "dot" and query_features != value_features:
             raise ValueError(
-                f"LuongAttention(score='dot') multiplies query and value, but the query has {query_features} features "
-                f"and the value has {value_features}: make them equal, or choose score='general'."
+                f"LuongAttention(score='dot') expected query and value to be equally wide, received a query of "
+                f"{query_features} features and a value of {value_features}: make them equal, or use score='general'."
             )
         if self.score_name == "general":
             self.score_kernel = self.add_weight((value_features, query_features), name="score_kernel")
@@ -193,23 +218,23 @@ class BahdanauAttention(Attention):
         score(h_t, hbar_s) = v_a . tanh(W_q h_t + W_v hbar_s)
 
     The weights are `query_kernel` (W_q), `value_kernel` (W_v), `score_vector` (v_a) and `attention_kernel` (W_c). The
-    paper goes on with c_t; a_t is returned as of `LuongAttention`, whose "concat" score is this one with W_q and W_v on
-    top of each other. In the paper the query is the decoder's state before the step.
+    paper continues with c_t; a_t is that of `LuongAttention`, whose "concat" score is this one with W_q and W_v on top
+    of each other. In the paper, the query is the decoder's state before the step.
 
     Args:
-        units: features of the layer inside of the score, and of a_t.
+        units: features of the layer inside the score, and of a_t.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
         query: h_t, tensor `(batch, query_time, query_features)`.
         value: hbar_s, the memory, tensor `(batch, value_time, value_features)`.
-        query_mask: boolean tensor `(batch, query_time)`; where it is False, all results are zeros.
-        value_mask: boolean tensor `(batch, value_time)`, True where there is something to look at. A row with nothing
-            to look at gets zero weights and a zero context.
+        query_mask: boolean tensor `(batch, query_time)`; where it is False, all results are zeros. Defaults to `None`.
+        value_mask: boolean tensor `(batch, value_time)`, True at the positions that can be attended to. A row without
+            such a position gets zero weights and a zero context. Defaults to `None`: all positions.
 
     Returns:
-        `AttentionOutput`, a named tuple: `alignment` (alpha_ts) `(batch, query_time, value_time)`, `context` (c_t) `(batch,
-        query_time, value_features)` and `attention` (a_t) `(batch, query_time, units)`.
+        An `AttentionOutput`, a named tuple: `alignment` (alpha_ts) `(batch, query_time, value_time)`, `context` (c_t)
+        `(batch, query_time, value_features)` and `attention` (a_t) `(batch, query_time, units)`.
 
     Raises:
         ValueError: units is not a positive integer; query, value or masks have the wrong shape.
@@ -224,16 +249,17 @@ class BahdanauAttention(Attention):
 
     References:
         Bahdanau, Cho and Bengio, "Neural machine translation by jointly learning to align and translate", 2015,
-        appendix A.1.2; Khanzhina, "Recurrent neural networks" (deck).
+        appendix A.1.2; Khanzhina, "Recurrent neural networks", lecture, 2019.
     """
 
-    def keys(self, value):
+    def keys(self, value: Tensor) -> Tensor:
         return ops.matmul(value, self.value_kernel)
 
-    def score(self, query, keys):
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
         return additive_score(ops.matmul(query, self.query_kernel), keys, self.score_vector)
 
-    def program_key(self):
+    def program_key(self) -> Hashable | None:
+        """Names what the attention computes, apart from its weights; see `RecurrentCell.program_key`."""
         return key_of(self, BahdanauAttention)
 
     def _build_score(self, query_features, value_features):
@@ -243,21 +269,21 @@ class BahdanauAttention(Attention):
         return self.units
 
 
-def additive_score(query, keys, vector):
-    """v . tanh(q_t + k_s) for each t and s: `(batch, query_time, value_time)`."""
+def additive_score(query: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
+    """Computes v . tanh(q_t + k_s) for each t and s, `(batch, query_time, value_time)`."""
     inside = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(keys, 1))
-    # no matmul: of four axes by two, with Keras 3.13, TensorFlow 2.20 and 2.21 write outside of their memory on a CPU
+    # Not matmul: with Keras 3.13, for four axes by two, TensorFlow 2.20 and 2.21 write outside their memory on a CPU.
     return ops.tensordot(inside, vector, axes=1)
 
 
-def masked_softmax(scores, mask=None):
-    """Softmax over the last axis, among what the mask leaves; zeros where it leaves nothing.
+def masked_softmax(scores: Tensor, mask: Mask = None) -> Tensor:
+    """Computes the softmax over the last axis, among what the mask leaves; zeros where it leaves nothing.
 
-    In float32, so that also half precision neither overflows nor counts what is masked.
+    It is computed in float32: half precision would overflow, or give weight to what is masked.
     """
     logits = ops.cast(scores, "float32")
     if mask is not None:
-        logits = ops.where(mask, logits, -1e30)
+        logits = ops.where(mask, logits, IMPOSSIBLE)
     exponentials = ops.exp(logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True)))
     if mask is not None:
         exponentials = ops.where(mask, exponentials, 0.0)

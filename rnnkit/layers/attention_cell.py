@@ -1,8 +1,12 @@
-"""A cell that looks at a memory in each step."""
+"""A cell that attends to a memory at each step."""
+
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import keras
 from keras import ops
 
+from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.arguments import agree
 from rnnkit.layers.attention import Attention, AttentionOutput
 from rnnkit.layers.recurrent_cell import all_cells, as_recurrent_cell, key_of
@@ -11,33 +15,36 @@ from rnnkit.layers.wrappers import WrapperCell, ZoneoutCell
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class AttentionCell(WrapperCell):
-    """A cell that looks at a memory in each step: the cell runs, its output is the query, the output is a_t.
+    """A cell that attends to a memory at each step.
+
+    First the cell inside runs. Its output is the query, and a_t is the output:
 
         h_t = O(s_t) with s_t = R(s_{t-1}, x_t), or R(s_{t-1}, [x_t; a_{t-1}]) with input feeding
         alpha_ts, c_t, a_t = attention(h_t, memory)
 
-    The memory and its mask travel as states: `initial_state` makes the whole list, and the layer around the cell takes
-    it. They stay what they are; `Recurrent` computes what depends on them alone, the attention's keys, once before the
+    The memory and its mask are passed as states: `initial_state` makes the whole list, and the layer around the cell
+    takes it. They never change. `Recurrent` computes what depends on them alone, the attention's keys, once before the
     loop.
 
-    `gates` has `"alignment"` and `"context"` beside the gates of the cell inside, so
+    `gates` has `"alignment"` and `"context"` in addition to the gates of the cell inside. Therefore
     `rnnkit.diagnostics.record_gates(layer, inputs, initial_state=...)` returns the alignments of every step;
     `rnnkit.decoding` returns those of what it decodes.
 
     Args:
         cell: any cell: `LSTMCell`, `GRUCell`, `keras.layers.StackedRNNCells`, ...
         attention: `LuongAttention` or `BahdanauAttention`.
-        input_feeding: whether the cell reads a_{t-1} beside x_t, so that it knows where it looked.
-        coverage: whether the attention knows how much it has looked at each position: the keys get (sum of alpha_ts
-            over the steps so far) times a learned vector, `coverage_vector`.
+        input_feeding: whether the cell reads a_{t-1} together with x_t, and so knows what it attended to. Defaults to
+            `False`.
+        coverage: whether the attention knows how much it has attended to each position so far: (sum of alpha_ts over
+            the steps so far) times a learned vector, `coverage_vector`, is added to the keys. Defaults to `False`.
         **kwargs: `name`, `dtype` (default: the cell's), `trainable`.
 
     Call arguments:
         inputs: x_t, tensor `(batch, input_features)`.
         states: list, as `initial_state` makes it: the states of `cell`; with input feeding a_{t-1} `(batch, units)`;
             with coverage the coverage `(batch, memory_time)`; the memory `(batch, memory_time, memory_features)` and
-            its mask `(batch, memory_time)`, one where there is something to look at and zero elsewhere.
-        training: whether this is a training run.
+            its mask `(batch, memory_time)`, one at the positions that can be attended to and zero elsewhere.
+        training: whether this is a training run. Defaults to `False`.
 
     Returns:
         a_t `(batch, attention.units)` and the list of new states.
@@ -60,7 +67,9 @@ class AttentionCell(WrapperCell):
         feeding: section 3.3); See, Liu and Manning, "Get to the point", 2017 (coverage: section 2.3).
     """
 
-    def __init__(self, cell, attention, input_feeding=False, coverage=False, **kwargs):
+    def __init__(
+        self, cell: Any, attention: Attention, input_feeding: bool = False, coverage: bool = False, **kwargs: Any
+    ):
         super().__init__(cell, **kwargs)
         if not isinstance(attention, Attention):
             raise ValueError(f"AttentionCell expected a LuongAttention or BahdanauAttention, received {attention!r}.")
@@ -74,14 +83,15 @@ class AttentionCell(WrapperCell):
         self.state_size += [attention.units] * self.input_feeding + [None] * self.coverage + [None, None]
         self.output_size = attention.units
 
-    def build(self, inputs_shape, states_shape=None):
+    def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
         batch, *_, features = inputs_shape
         super().build((batch, self.reads(features)))
         if not self.attention.built:
             if states_shape is None:
                 raise ValueError(
-                    "AttentionCell cannot know how wide its memory is: use it in rnnkit's Recurrent or Decoder with an "
-                    "initial_state, or call attention.build(query_shape, value_shape) before."
+                    "AttentionCell expected to be built with the shape of its memory, received the shape of its inputs "
+                    "alone: use the cell in rnnkit's Recurrent or Decoder with an initial_state, or call "
+                    "attention.build(query_shape, value_shape) first."
                 )
             self.attention.build((batch, None, self.query_size), tuple(states_shape[-2]))
             self.attention.built = True
@@ -89,14 +99,14 @@ class AttentionCell(WrapperCell):
             shape = (self.attention.key_features,)
             self.coverage_vector = self.add_weight(shape, name="coverage_vector", initializer="zeros")
 
-    def initial_state(self, memory, mask=None, states=None):
-        """The states before the first step: those of the cell inside, and a memory that nothing was seen of yet.
+    def initial_state(self, memory: Tensor, mask: Mask = None, states: list[Tensor] | None = None) -> list[Tensor]:
+        """Makes the states before the first step: those of the cell inside, and a memory not yet attended to.
 
         Args:
             memory: tensor `(batch, memory_time, memory_features)`.
-            mask: boolean tensor `(batch, memory_time)`, True where there is something to look at; if left out,
-                everywhere.
-            states: list of the states of the cell inside; zeros if left out.
+            mask: boolean tensor `(batch, memory_time)`, True at the positions that can be attended to. Defaults to
+                `None`: all positions.
+            states: list of the states of the cell inside. Defaults to `None`, which means zeros.
 
         Returns:
             The list of states that `Recurrent`, `Decoder` and `rnnkit.decoding` take as `initial_state`.
@@ -111,7 +121,7 @@ class AttentionCell(WrapperCell):
                 f"{tuple(memory.shape)}: an encoder needs return_sequences=True."
             )
         if memory.shape[1] == 0:
-            raise ValueError("AttentionCell expected one position or more to look at, received an empty memory.")
+            raise ValueError("AttentionCell expected one position or more to attend to, received an empty memory.")
         if mask is not None and not agree(mask.shape, memory.shape[:2]):
             raise ValueError(
                 f"AttentionCell expected a mask (batch, memory_time) = {tuple(memory.shape[:2])}, received shape "
@@ -134,7 +144,8 @@ class AttentionCell(WrapperCell):
         mask = ops.ones_like(nothing) if mask is None else ops.cast(mask, nothing.dtype)
         return [*states, *([nothing] * self.coverage), memory, mask]
 
-    def prepare(self, states):
+    def prepare(self, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Returns the states that change, and what does not: the memory, its mask, and its keys."""
         *changing, memory, mask = states
         if len(memory.shape) != 3 or not agree(mask.shape, memory.shape[:2]):
             raise ValueError(
@@ -144,75 +155,82 @@ class AttentionCell(WrapperCell):
             )
         return changing, list(self.attention.memory(memory, mask))
 
-    def project(self, inputs, training=False):
+    def project(self, inputs: Tensor, training: bool = False) -> Tensors:
         return inputs if self.input_feeding else super().project(inputs, training)
 
-    def step(self, projected, states, training=False):
-        attended, states = self.look(projected, states, training)
+    def step(self, projected: Tensors, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        attended, states = self.attend(projected, states, training)
         return attended.attention, states
 
-    def look(self, projected, states, training=False):
-        """`step` with all that the attention returns, without a time axis: an `AttentionOutput` and the list of new states."""
+    def attend(
+        self, projected: Tensors, states: list[Tensor], training: bool = False
+    ) -> tuple[AttentionOutput, list[Tensor]]:
+        """Runs a step as `step` does, and returns all three results of the attention.
+
+        Returns:
+            An `AttentionOutput` without a time axis, and the list of new states.
+        """
         if len(states) == len(self.state_size):
             changing, constants = self.prepare(states)
-            attended, new = self.look(projected, [*changing, *constants], training)
+            attended, new = self.attend(projected, [*changing, *constants], training)
             return attended, [*new[:-3], *states[-2:]]
         inner, changing, (memory, mask, keys) = self._split(states)
         query, inner = super().step(self._inner_projected(projected, changing, training), inner, training)
         if self.coverage:
             coverage = changing[-1]
             keys = keys + coverage[..., None] * self.coverage_vector
-        attended = self.attention.look(query[:, None], memory, mask, keys)
+        attended = self.attention.attend(query[:, None], memory, mask, keys)
         attended = AttentionOutput(*(ops.squeeze(x, axis=1) for x in attended))
         new = [attended.attention] * self.input_feeding
         if self.coverage:
             new.append(coverage + attended.alignment)
         return attended, [*inner, *new, *states[-3:]]
 
-    def loop(self):
+    def loop(self) -> tuple[Callable[..., Any], int, Callable[..., Tensor] | None]:
         if self.input_feeding or self.coverage:
             return super().loop()
-        return self._inner_step, self.query_size, self._look_at_all_steps  # no step needs to know where another looked
+        return self._inner_step, self.query_size, self._attend_at_all_steps  # no step needs another's attention
 
-    def program_key(self):
+    def program_key(self) -> Hashable | None:
         inner = as_recurrent_cell(self.cell).program_key()
         return key_of(self, AttentionCell, inner, self.attention.program_key(), self.input_feeding, self.coverage)
 
-    def gates(self, projected, states):
-        """All that one step computes: the gates of the cell inside, alignment and context."""
-        attended, _ = self.look(projected, states)
+    def gates(self, projected: Tensors, states: list[Tensor]) -> dict[str, Tensor]:
+        """Returns everything that one step computes: the gates of the cell inside, alignment and context."""
+        attended, _ = self.attend(projected, states)
         if len(states) == len(self.state_size):
             states = [*states, None]  # not prepared
         inner, changing, _ = self._split(states)
         gates = super().gates(self._inner_projected(projected, changing, False), inner) if self._has_gates() else {}
         return {**gates, "alignment": attended.alignment, "context": attended.context}
 
-    def reads(self, features):
-        """How many features the cell inside reads."""
+    def reads(self, features: int) -> int:
+        """Returns how many features the cell inside reads."""
         return features + self.attention.units * self.input_feeding
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         raise ValueError(
-            "AttentionCell has nothing to look at: give the layer initial_state=cell.initial_state(memory, mask)."
+            "AttentionCell expected a memory to attend to, received no initial state: give the layer "
+            "initial_state=cell.initial_state(memory, mask)."
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {"input_feeding": self.input_feeding, "coverage": self.coverage}
         return {**super().get_config(), "attention": keras.saving.serialize_keras_object(self.attention), **own}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Config, custom_objects: Any = None) -> "AttentionCell":
         attention = keras.saving.deserialize_keras_object(config["attention"], custom_objects=custom_objects)
         return super().from_config({**config, "attention": attention}, custom_objects)
 
     def _inner_step(self, projected, states, training=False):
         return super().step(projected, states[: self.inner_states], training)
 
-    def _look_at_all_steps(self, queries, constants):
-        return self.attention.look(queries, *constants).attention
+    def _attend_at_all_steps(self, queries, constants):
+        return self.attention.attend(queries, *constants).attention
 
     def _split(self, states):
-        """States of the cell inside, what else changes, and what does not."""
+        """The states of the cell inside, what else changes, and what does not."""
         return states[: self.inner_states], states[self.inner_states : -3], states[-3:]
 
     def _inner_projected(self, projected, changing, training):
@@ -227,8 +245,8 @@ class AttentionCell(WrapperCell):
         return hasattr(inner, "gates")
 
 
-def refuse_draws_in_steps(owner, cell):
-    """For what projects its inputs inside of the loop, where nothing can be drawn."""
+def refuse_draws_in_steps(owner: str, cell: Any) -> None:
+    """Raises a `ValueError` if the cell draws for each step: its owner projects inside the loop, too late for that."""
     if any(getattr(inner, "dropout_each_step", False) for inner, _ in all_cells(cell)):
         draws, instead = "dropout_each_step", "dropout with one mask for the sequence (dropout_each_step=False)"
     elif any(isinstance(inner, ZoneoutCell) for inner, _ in all_cells(cell)):
@@ -236,5 +254,6 @@ def refuse_draws_in_steps(owner, cell):
     else:
         return
     raise ValueError(
-        f"{owner} knows the inputs only step by step, but {draws} draws for all steps before the first: use {instead}."
+        f"{owner} expected a cell that draws nothing for each step, received one with {draws}: the inputs are known "
+        f"only step by step, too late to draw. Use {instead}."
     )

@@ -1,40 +1,46 @@
-"""One layer forwards and one backwards over the same sequence."""
+"""One layer forward and one backward over the same sequence."""
+
+from typing import Any
 
 import keras
 from keras import tree
 
+from rnnkit.annotations import Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import reset_state_of, split_states
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class Bidirectional(keras.layers.Bidirectional):
-    """Reads a sequence forwards and backwards with two layers, so that every output sees what comes before and after.
+    """Reads a sequence forward and backward with two layers: every output sees what comes before and after it.
 
-    `keras.layers.Bidirectional`, with three differences: the mask goes on to the next layer in every version of Keras;
-    the two layers may have different sizes; single rows of the states can be reset. With rnnkit's layers inside, the
-    result is the same whether the sequence is padded left, right or not at all.
+    This is `keras.layers.Bidirectional` with three differences: the mask reaches the next layer in every version of
+    Keras; the two layers may have different sizes; single rows of the states can be reset. With rnnkit's layers inside,
+    the result is the same whether the sequence is padded on the left, on the right or not at all.
 
     Args:
-        layer: a recurrent layer of rnnkit (`LSTM`, `GRU`, `Recurrent`, ...) or Keras. A copy of it reads forwards, one
-            with `go_backwards` backwards.
-        merge_mode: what becomes of the two outputs: `"concat"`, `"sum"`, `"mul"`, `"ave"`, or None for both.
-        weights: list of arrays that the weights start from, first those of the forward layer.
-        backward_layer: the layer that reads backwards, with `go_backwards=True`; made from `layer` if left out.
-        **kwargs: `name`, `dtype` (default: that of `layer`), `trainable`.
+        layer: a recurrent layer of rnnkit (`LSTM`, `GRU`, `Recurrent`, ...) or Keras. One copy of it reads forward, and
+            one with `go_backwards` reads backward.
+        merge_mode: how the two outputs are combined: `"concat"`, `"sum"`, `"mul"` or `"ave"`; `None` returns both.
+            Defaults to `"concat"`.
+        weights: list of arrays to start from, first those of the forward layer. Defaults to `None`, random weights.
+        backward_layer: the layer that reads backward, with `go_backwards=True`. Defaults to a copy of `layer`.
+        **kwargs: `name`, `dtype` (by default, that of `layer`), `trainable`.
 
     Call arguments:
-        sequences: tensor `(batch, time, features)`.
-        initial_state: list of the states of the forward layer, then of the backward layer.
-        mask: boolean tensor `(batch, time)`, True where a step counts. Outputs are zeros where it is False.
-        training: whether this is a training run.
+        sequences: tensor `(batch, time, input_features)`.
+        initial_state: list of the states of the forward layer and then of the backward layer, each `(batch, units)`;
+            zeros if left out.
+        mask: boolean tensor `(batch, time)`, True at unmasked steps. Outputs are zeros at the others.
+        training: whether this is a training run. Defaults to `False`.
 
     Returns:
-        `(batch, time, features)` with `return_sequences`, in the order of the input, else `(batch, features)`: the
-        forward layer's output at the last step beside the backward layer's at the first. With `merge_mode=None` one
-        tensor for each direction. With `return_state` followed by the states of the forward layer, then the backward's.
+        With `return_sequences`, `(batch, time, features)` in the order of the input; otherwise `(batch, features)`: the
+        output of the forward layer at the last step and that of the backward layer at the first step, combined. With
+        `merge_mode=None`, one tensor for each direction. With `return_state`, followed by the states of the forward
+        layer and then those of the backward layer.
 
     Raises:
-        ValueError: `layer` is not a recurrent layer, the two do not fit together, or there is no such merge mode;
+        ValueError: `layer` is not a recurrent layer, the two layers do not fit together, or the merge mode is unknown;
             sequences, states or mask have the wrong shape.
 
     Example:
@@ -45,11 +51,18 @@ class Bidirectional(keras.layers.Bidirectional):
     (2, 5, 16)
 
     References:
-        Schuster and Paliwal, "Bidirectional recurrent neural networks", 1997; Khanzhina, "Recurrent neural networks"
-        (deck).
+        Schuster and Paliwal, "Bidirectional recurrent neural networks", 1997; Khanzhina, "Recurrent neural networks",
+        lecture, 2019.
     """
 
-    def __init__(self, layer, merge_mode="concat", weights=None, backward_layer=None, **kwargs):
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        merge_mode: str | None = "concat",
+        weights: list[Any] | None = None,
+        backward_layer: keras.layers.Layer | None = None,
+        **kwargs: Any,
+    ):
         for given in [layer] if backward_layer is None else [layer, backward_layer]:
             if not hasattr(given, "go_backwards"):
                 raise ValueError(
@@ -67,18 +80,20 @@ class Bidirectional(keras.layers.Bidirectional):
         self._first_weights = weights
         self.supports_masking = True  # Keras 3.16 sets it to False
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         widths = [shape[0][-1] for shape in self._shapes(sequences_shape)]
         if self.merge_mode in ("sum", "mul", "ave") and widths[0] != widths[1]:
             raise ValueError(
-                f"Bidirectional(merge_mode={self.merge_mode!r}) needs directions of one width, received {widths[0]} "
+                f"Bidirectional(merge_mode={self.merge_mode!r}) expected directions of one width, received {widths[0]} "
                 f"and {widths[1]} features: make them equal, or use 'concat'."
             )
         super().build(sequences_shape)
         if self._first_weights is not None:
             self.set_weights(self._first_weights)
 
-    def call(self, sequences, initial_state=None, mask=None, training=None):
+    def call(
+        self, sequences: Tensor, initial_state: Any = None, mask: Mask = None, training: bool | None = None
+    ) -> Tensors:
         if initial_state is not None:
             forward, backward = split_states(self, initial_state, [self.forward_layer, self.backward_layer])
             if len(forward) != len(backward):
@@ -89,14 +104,14 @@ class Bidirectional(keras.layers.Bidirectional):
             initial_state = [*forward, *backward]
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
-    def compute_mask(self, sequences, mask=None):
+    def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Mask:
         mask = tree.flatten(mask)[0] if self.return_sequences else None
         masks = [mask, mask] if self.merge_mode is None else [mask]
         if self.return_state:
             masks += [None] * len(tree.flatten([self.forward_layer.state_size, self.backward_layer.state_size]))
         return masks if len(masks) > 1 else mask
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         (output, *states), (backward_output, *backward_states) = self._shapes(sequences_shape)
         if self.merge_mode == "concat":
             outputs = [(*output[:-1], output[-1] + backward_output[-1])]
@@ -105,12 +120,16 @@ class Bidirectional(keras.layers.Bidirectional):
         shapes = (*outputs, *states, *backward_states)
         return shapes if len(shapes) > 1 else shapes[0]
 
-    def reset_state(self, rows=None):
-        """Sets the states of stateful layers to zero: all, or only some rows; see `Recurrent.reset_state`."""
+    def reset_state(self, rows: Any = None) -> None:
+        """Sets the states of stateful layers to zero: all of them, or only some rows.
+
+        Args:
+            rows: indices of rows, or a boolean array `(batch,)`. Defaults to `None`, all rows.
+        """
         for layer in (self.forward_layer, self.backward_layer):
             reset_state_of(layer, rows)
 
     def _shapes(self, sequences_shape):
-        """Of each direction, the shape of the output and of the states that it returns."""
+        """For each direction, the shapes of its output and of the states that it returns."""
         shapes = [layer.compute_output_shape(sequences_shape) for layer in (self.forward_layer, self.backward_layer)]
         return shapes if self.return_state else [(shape,) for shape in shapes]

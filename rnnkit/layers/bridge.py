@@ -1,8 +1,11 @@
-"""From an encoder's states to a decoder's."""
+"""From an encoder's last states to a decoder's first ones."""
+
+from typing import Any
 
 import keras
 from keras import ops, tree
 
+from rnnkit.annotations import Activation, Config, Tensor
 from rnnkit.arguments import check_positive_integer
 
 
@@ -10,12 +13,12 @@ from rnnkit.arguments import check_positive_integer
 class Bridge(keras.layers.Layer):
     """Makes the first states of a decoder from the last states of a bidirectional encoder.
 
-    State k of the decoder is f(W_k [forward_k; backward_k] + b_k), with weights of its own for each k: h from the two
-    h, C from the two C. So the decoder may have another width than the encoder.
+    State k of the decoder is f(W_k [forward_k; backward_k] + b_k), with separate weights for each k: h from the two h,
+    C from the two C. The decoder may therefore have another width than the encoder.
 
     Args:
         units: size of each of the decoder's states.
-        activation: f; tanh keeps h where an LSTM or GRU has it.
+        activation: f; tanh keeps h in the range that it has in an LSTM or GRU. Defaults to `"tanh"`.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
@@ -42,12 +45,12 @@ class Bridge(keras.layers.Layer):
         appendix A.2.2 (which takes the backward state alone).
     """
 
-    def __init__(self, units, activation="tanh", **kwargs):
+    def __init__(self, units: int, activation: Activation = "tanh", **kwargs: Any):
         super().__init__(**kwargs)
         self.units = check_positive_integer("Bridge", "units", units)
         self.activation = keras.activations.get(activation)
 
-    def build(self, states_shape):
+    def build(self, states_shape: Any) -> None:
         shapes = states_shape if tree.is_nested(states_shape[0]) else [states_shape]  # one tensor is one state
         pairs = self._pairs([tuple(shape) for shape in shapes])
         self.kernels, self.biases = [], []
@@ -56,12 +59,12 @@ class Bridge(keras.layers.Layer):
             self.kernels.append(self.add_weight(shape, name=f"kernel_{index}"))
             self.biases.append(self.add_weight((self.units,), initializer="zeros", name=f"bias_{index}"))
 
-    def call(self, states):
+    def call(self, states: list[Tensor]) -> list[Tensor]:
         pairs = [ops.concatenate(pair, axis=-1) for pair in self._pairs(tree.flatten(states))]
         sums = [ops.matmul(pair, W) + b for pair, W, b in zip(pairs, self.kernels, self.biases, strict=True)]
         return [self.activation(total) for total in sums]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         activation = keras.activations.serialize(self.activation)
         return {**super().get_config(), "units": self.units, "activation": activation}
 
@@ -70,6 +73,6 @@ class Bridge(keras.layers.Layer):
         if not states or len(states) % 2:
             raise ValueError(
                 f"Bridge expected the states of a forward and of a backward layer, as many of each, received "
-                f"{len(states)}: encoder = Bidirectional(LSTM(units, return_state=True))."
+                f"{len(states)}: take those of encoder = Bidirectional(LSTM(units, return_state=True))."
             )
         return list(zip(states[:half], states[half:], strict=True))

@@ -1,8 +1,11 @@
 """Initial states that are learned instead of zero."""
 
+from typing import Any
+
 import keras
 from keras import initializers, ops, tree
 
+from rnnkit.annotations import Config, Initializer, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import backward_copy, state_size_of
 
 
@@ -10,20 +13,20 @@ from rnnkit.layers.nested_layers import backward_copy, state_size_of
 class LearnedInitialState(keras.layers.Wrapper):
     """Gives any Keras recurrent layer initial states that are trained and saved with the model.
 
-    "Initial hidden state: either set to all 0, or learn it" (Huang). One vector per state is a weight; each row of a
-    batch starts there.
+    "Initial hidden state: either set to all 0, or learn it" (Huang). One vector per state is a weight, and each row of
+    a batch starts from it.
 
     Args:
         layer: `keras.layers.RNN` or a subclass (`LSTM`, `GRU`, `SimpleRNN`, `rnnkit.layers.Recurrent`, ...), or
-            `keras.layers.Bidirectional` around one. Not stateful: its states would never be used.
-        initializer: how the states start.
-        **kwargs: `name`, `dtype` (default: the layer's), `trainable`.
+            `keras.layers.Bidirectional` around one. It must not be stateful, as it would never use its own states.
+        initializer: initializer of the states. Defaults to `"zeros"`.
+        **kwargs: `name`, `dtype` (by default, that of the layer), `trainable`.
 
     Call arguments:
-        sequences: tensor `(batch, time, features)`.
-        initial_state: states for this call, in the place of the learned ones.
-        mask: boolean tensor `(batch, time)`.
-        training: whether this is a training run.
+        sequences: tensor `(batch, time, input_features)`.
+        initial_state: list of states for this call, each `(batch, units)`, instead of the learned ones.
+        mask: boolean tensor `(batch, time)`, True at unmasked steps.
+        training: whether this is a training run. Defaults to `False`.
 
     Returns:
         What the layer returns.
@@ -41,15 +44,15 @@ class LearnedInitialState(keras.layers.Wrapper):
     [(1, 4), (1, 4)]
 
     References:
-        Huang, "Recurrent Neural Networks" (deck).
+        Huang, "Recurrent Neural Networks", lecture.
     """
 
-    def __init__(self, layer, initializer="zeros", **kwargs):
+    def __init__(self, layer: keras.layers.Layer, initializer: Initializer = "zeros", **kwargs: Any):
         state_size_of(layer)  # refuses what has no states
         if layer.stateful:
             raise ValueError(
-                f"LearnedInitialState starts every batch at the learned states, but layer {layer.name!r} is stateful: "
-                "it expects to start where the last batch ended. Use stateful=False."
+                f"LearnedInitialState starts every batch from the learned states, but layer {layer.name!r} is "
+                "stateful: it starts where the last batch ended. Use stateful=False."
             )
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = layer.dtype_policy
@@ -57,7 +60,7 @@ class LearnedInitialState(keras.layers.Wrapper):
         self.initializer = initializers.get(initializer)
         self.supports_masking = True
 
-    def build(self, sequences_shape):
+    def build(self, sequences_shape: Shape) -> None:
         if not self.layer.built:
             self.layer.build(sequences_shape)
         self.initial_states = [
@@ -66,26 +69,28 @@ class LearnedInitialState(keras.layers.Wrapper):
         ]
         self.built = True
 
-    def call(self, sequences, initial_state=None, mask=None, training=None):
+    def call(
+        self, sequences: Tensor, initial_state: Any = None, mask: Mask = None, training: bool | None = None
+    ) -> Tensors:
         if initial_state is None:
             batch = ops.shape(sequences)[0]
             states = [ops.repeat(ops.convert_to_tensor(state), batch, axis=0) for state in self.initial_states]
             initial_state = tree.pack_sequence_as(self.state_size, states)
         return self.layer(sequences, initial_state=initial_state, mask=mask, training=training)
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         return self.layer.compute_output_shape(sequences_shape)
 
-    def compute_mask(self, sequences, mask=None):
+    def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Mask:
         return self.layer.compute_mask(sequences, mask)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "initializer": initializers.serialize(self.initializer)}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> "LearnedInitialState":
         config = dict(config)
-        if "go_backwards" in config:  # keras.layers.Bidirectional turns a layer around through its config
+        if "go_backwards" in config:  # keras.layers.Bidirectional reverses a layer through its config
             inner = dict(config["layer"])
             inner["config"] = {**inner["config"], "go_backwards": config.pop("go_backwards")}
             config["layer"] = backward_copy(inner)

@@ -1,14 +1,18 @@
 """The recurrent layers inside layers and models, and their states."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import keras
 from keras import tree
 
+from rnnkit.annotations import Config
 from rnnkit.layers.recurrent import reset_rows
 from rnnkit.layers.recurrent_cell import plain
 
 
-def state_size_of(layer):
-    """Sizes of a recurrent layer's states, nested as its `initial_state` has to be; a `ValueError` if it has none."""
+def state_size_of(layer: Any) -> list:
+    """Returns the sizes of a recurrent layer's states, nested as its `initial_state`; a `ValueError` if it has none."""
     if isinstance(layer, keras.layers.Bidirectional):
         return plain(layer.forward_layer.state_size) + plain(layer.backward_layer.state_size)
     if isinstance(layer, keras.layers.Layer) and hasattr(layer, "state_size") and hasattr(layer, "return_sequences"):
@@ -19,8 +23,8 @@ def state_size_of(layer):
     )
 
 
-def recurrent_layers(layers):
-    """The recurrent layers among `layers`, and inside of models, stacks and wrappers there; lowest first."""
+def recurrent_layers(layers: Iterable) -> Iterator:
+    """Yields the recurrent layers among `layers`, and inside models, stacks and wrappers there; the lowest first."""
     for layer in layers:
         if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional):
             yield layer
@@ -32,8 +36,8 @@ def recurrent_layers(layers):
             yield from recurrent_layers(layer.layers)
 
 
-def split_states(layer, initial_state, layers):
-    """A list of states, flat or nested, as one list for each of `layers`, nested as that layer wants them."""
+def split_states(layer: keras.layers.Layer, initial_state: Any, layers: list) -> list:
+    """Divides a list of states, flat or nested, into one list per layer, nested as that layer wants them."""
     states, sizes = tree.flatten(initial_state), [state_size_of(inner) for inner in layers]
     counts = [len(tree.flatten(size)) for size in sizes]
     if len(states) != sum(counts):
@@ -45,7 +49,7 @@ def split_states(layer, initial_state, layers):
     return [tree.pack_sequence_as(size, part) for size, part in zip(sizes, split, strict=True)]
 
 
-def reset_state_of(layer, rows):
+def reset_state_of(layer: keras.layers.Layer, rows: Any) -> None:
     """Sets the states of a layer of rnnkit or Keras to zero: all, or only some rows."""
     if isinstance(layer, keras.layers.RNN):
         reset_rows(layer, rows)
@@ -58,10 +62,10 @@ def reset_state_of(layer, rows):
         layer.reset_state(rows)
 
 
-def backward_copy(config):
-    """The configuration of a layer inside of the backward layer of a `Bidirectional`, under a name of its own.
+def backward_copy(config: Config) -> Config:
+    """Returns the configuration of a layer inside the backward layer of a `Bidirectional`, with its own name.
 
-    On PyTorch, Keras keeps the variables of a loaded model by their names: of two with the same one it forgets one.
+    On PyTorch, Keras keeps the variables of a loaded model by name: of two with the same name it forgets one.
     """
     name = config["config"]["name"]
     return {**config, "config": {**config["config"], "name": f"backward_{name.removeprefix('backward_')}"}}

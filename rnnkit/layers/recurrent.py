@@ -22,38 +22,40 @@ class Recurrent(keras.layers.RNN):
     """Runs a cell over the time steps of a sequence.
 
     The input is projected for many steps in one matrix product; only `cell.step` has to wait for the step before.
-    Everything else is that of `keras.layers.RNN`: initial states, `stateful`, `return_state`, `go_backwards`, `unroll`,
-    and use inside `keras.layers.Bidirectional`. A Keras cell that is not a `RecurrentCell`, or a list of cells, runs as
-    well: its whole `call` stands in the loop.
+    Everything else is Keras's: initial states, `stateful`, `return_state`, `go_backwards`, `unroll`, and use inside
+    `keras.layers.Bidirectional`. A Keras cell that is not a `RecurrentCell`, or a list of cells, runs as well, with its
+    whole `call` in the loop.
 
     A mask may have any shape: padding on the right, on the left, holes, rows with nothing in them. At a masked step the
-    states stay as they are and the output is the previous output (zeros before the first step that counts, and zeros
-    everywhere if `zero_output_for_mask`). Whatever stands in the padding, NaN included, changes neither results nor
-    gradients.
+    states stay as they are and the output is the previous output (zeros before the first unmasked step, and zeros
+    everywhere if `zero_output_for_mask`). Whatever is in the padding, even NaN, changes neither results nor gradients.
 
     Args:
         cell: a `RecurrentCell`, any other Keras cell, or a list of cells, which becomes a `StackedRNNCells`.
-        return_sequences: whether to return the output of every step instead of the last one.
-        return_state: whether to return the last states, too.
-        go_backwards: whether to run from the last step to the first; the outputs come in the order of the run.
-        stateful: whether the states of a batch are where the next one starts.
-        unroll: whether to build one copy of the step per time step instead of a loop (short sequences only).
-        zero_output_for_mask: whether the output of a masked step is zeros.
-        **kwargs: `name`, `dtype` (default: the cell's), `trainable`.
+        return_sequences: whether to return the output of every step instead of the last one. Defaults to `False`.
+        return_state: whether to return the last states, too. Defaults to `False`.
+        go_backwards: whether to run from the last step to the first; the outputs come in the order of the run. Defaults
+            to `False`.
+        stateful: whether each batch starts from the last states of the batch before. Defaults to `False`.
+        unroll: whether to build one copy of the step per time step instead of a loop (short sequences only). Defaults
+            to `False`.
+        zero_output_for_mask: whether the output of a masked step is zeros instead of the output before it. Defaults to
+            `False`.
+        **kwargs: `name`, `dtype` (by default the cell's), `trainable`.
 
     Call arguments:
         sequences: tensor `(batch, time, features)`, at least one time step.
         initial_state: list of tensors `(batch, cell.state_size[i])`; zeros if left out.
-        mask: boolean tensor `(batch, time)`, True where a step counts.
-        training: whether this is a training run; handed to the cell.
+        mask: boolean tensor `(batch, time)`, True at unmasked steps.
+        training: whether this is a training run; passed to the cell. Defaults to `False`.
 
     Returns:
-        `(batch, time, cell.output_size)` with `return_sequences`, else `(batch, cell.output_size)`; with `return_state`
+        `(batch, time, cell.output_size)` with `return_sequences`, else `(batch, cell.output_size)`. With `return_state`
         followed by each last state `(batch, cell.state_size[i])`.
 
     Raises:
         ValueError: the cell is a layer over sequences, lacks its sizes, or has an output of another size; sequences,
-            states or mask have the wrong shape; a step that counts holds NaN (seen only outside of a compiled function,
+            states or mask have the wrong shape; an unmasked step holds NaN (seen only outside a compiled function,
             where the numbers are known).
 
     Example:
@@ -133,7 +135,7 @@ class Recurrent(keras.layers.RNN):
         sequences = without_padding(sequences, mask)
         if _holds_nan(sequences):
             raise ValueError(
-                f"Layer {self.name!r} expected numbers in its sequences, but a step that counts holds NaN. "
+                f"Layer {self.name!r} expected numbers in its sequences, but an unmasked step holds NaN. "
                 "Fill or drop missing values, or mask their steps."
             )
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
@@ -142,19 +144,20 @@ class Recurrent(keras.layers.RNN):
         """Sets the states of a stateful layer to zero.
 
         Args:
-            rows: which rows of the batch: a list of row numbers, or a boolean array `(batch,)`; all rows if left out.
+            rows: which rows of the batch: a list of row numbers, or a boolean array `(batch,)`. Defaults to `None`,
+                which means all rows.
 
         Raises:
-            ValueError: there is no such row: too large a number, or a layer that is not stateful or not built.
+            ValueError: there is no such row, or the layer is not stateful or not built.
         """
         reset_rows(self, rows)
 
     def explain(self) -> str:
         """Returns a sentence that says how the layer ran last, and why.
 
-        A layer has several ways to run the same computation, which differ in speed only: compiled, as a loop of the
-        backend's operations, as a kernel that the backend has for its cell. `Recurrent` takes what is the fastest by
-        measurement (`benchmarks/recurrent.py`).
+        A layer has several ways to run the same computation, which differ only in speed: compiled, as a loop of the
+        backend's operations, or as a kernel that the backend has for its cell. `Recurrent` takes the one that was the
+        fastest when measured (`benchmarks/recurrent.py`).
 
         Example:
 

@@ -1,43 +1,50 @@
 """Recurrent layers on top of each other."""
 
+from typing import Any
+
 import keras
 from keras import ops, tree
 
+from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import backward_copy, recurrent_layers, reset_state_of, split_states, state_size_of
 from rnnkit.ops.masking import without_padding
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class Stacked(keras.layers.Layer):
-    """Recurrent layers on top of each other, each reading the outputs of the one below, with the states of all.
+    """Stacks recurrent layers: each one reads the outputs of the layer below, and the states of all are returned.
 
     The mask reaches every layer, whatever the version of Keras. With rnnkit's layers inside, the result is the same
-    whether the sequence is padded left, right or not at all.
+    whether the sequence is padded on the left, on the right or not at all.
 
     Args:
         layers: list of recurrent layers from the lowest to the highest: of rnnkit, of Keras, or `Bidirectional`. The
             stack sets their `return_sequences` and `return_state`.
-        residual: whether the input of each layer but the lowest is added to its output; they must be equally wide.
-        return_sequences: whether to return the output of every step instead of the last one.
-        return_state: whether to return the last states of all layers, too.
+        residual: whether the input of each layer except the lowest is added to its output; both must have the same
+            width. Defaults to `False`.
+        return_sequences: whether to return the output of every step instead of the last one. Defaults to `False`.
+        return_state: whether to return the last states of all layers, too. Defaults to `False`.
         go_backwards: whether to run from the last step to the first; the outputs come in the order of the run.
-        zero_output_for_mask: whether the output of a masked step is zeros instead of the one before; it always is
-            with a `Bidirectional` in the stack.
-        **kwargs: `name`, `dtype` (default: that of the lowest layer), `trainable`.
+            Defaults to `False`.
+        zero_output_for_mask: whether the output of a masked step is zeros instead of the output before it; with a
+            `Bidirectional` in the stack it always is. Defaults to `False`.
+        **kwargs: `name`, `dtype` (by default, that of the lowest layer), `trainable`.
 
     Call arguments:
-        sequences: tensor `(batch, time, features)`.
-        initial_state: list of the states of all layers, lowest first, as they are returned; zeros if left out.
-        mask: boolean tensor `(batch, time)`, True where a step counts.
-        training: whether this is a training run.
+        sequences: tensor `(batch, time, input_features)`.
+        initial_state: list of the states of all layers, lowest first, in the order in which they are returned; zeros if
+            left out.
+        mask: boolean tensor `(batch, time)`, True at unmasked steps.
+        training: whether this is a training run. Defaults to `False`.
 
     Returns:
-        `(batch, time, features)` with `return_sequences`, else `(batch, features)`, of the highest layer; with
-        `return_state` followed by the states of all layers, lowest first: h and C of the lowest LSTM, then of the next.
+        The output of the highest layer: `(batch, time, features)` with `return_sequences`, else `(batch, features)`.
+        With `return_state`, followed by the states of all layers, lowest first: h and C of the lowest LSTM, then those
+        of the next.
 
     Raises:
-        ValueError: there is no layer, or one that is not recurrent, runs backwards or stands there twice; a residual
-            between different widths; sequences, states or mask have the wrong shape.
+        ValueError: there is no layer, or one that is not recurrent, runs backward or is listed twice; a residual
+            connects different widths; sequences, states or mask have the wrong shape.
 
     Example:
 
@@ -49,18 +56,18 @@ class Stacked(keras.layers.Layer):
 
     References:
         Graves, Mohamed and Hinton, "Speech recognition with deep recurrent neural networks", 2013; Khanzhina,
-        "Recurrent neural networks" (deck).
+        "Recurrent neural networks", lecture, 2019.
     """
 
     def __init__(
         self,
-        layers,
-        residual=False,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        zero_output_for_mask=False,
-        **kwargs,
+        layers: list[keras.layers.Layer],
+        residual: bool = False,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
     ):
         layers = list(layers) if isinstance(layers, list | tuple) else [layers]
         _check_layers(layers)
@@ -76,7 +83,7 @@ class Stacked(keras.layers.Layer):
         self.supports_masking = True
         _set_returns(self, return_sequences, return_state)
 
-    def build(self, sequences_shape):
+    def build(self, sequences_shape: Shape) -> None:
         shape = tuple(sequences_shape)
         for index, layer in enumerate(self.layers):
             if not layer.built:
@@ -89,7 +96,7 @@ class Stacked(keras.layers.Layer):
                 )
             shape = output
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(self, sequences: Tensor, initial_state: Any = None, mask: Mask = None, training: bool = False) -> Tensors:
         given = [None] * len(self.layers) if initial_state is None else split_states(self, initial_state, self.layers)
         mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
         if self.go_backwards:
@@ -103,10 +110,10 @@ class Stacked(keras.layers.Layer):
         if self.return_sequences and mask is not None and self._zeroes_masked_outputs:
             outputs = without_padding(outputs, mask)
         elif not self.return_sequences and self.residual:
-            outputs = _last_that_counts(outputs, mask)
+            outputs = _last_unmasked(outputs, mask)
         return (outputs, *last_states) if self.return_state else outputs
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         shape, states = tuple(sequences_shape), []
         for layer in self.layers:
             shape, *_ = layer.compute_output_shape(shape)
@@ -114,28 +121,33 @@ class Stacked(keras.layers.Layer):
         shape = shape if self.return_sequences else (shape[0], shape[-1])
         return (shape, *states) if self.return_state else shape
 
-    def compute_mask(self, sequences, mask=None):
+    def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Mask:
         mask = tree.flatten(mask)[0] if self.return_sequences else None
         if mask is not None and self.go_backwards:
             mask = ops.flip(mask, axis=1)  # in the order of the outputs
         return [mask] + [None] * len(tree.flatten(self.state_size)) if self.return_state else mask
 
     @property
-    def state_size(self):
-        """Features of each state, lowest layer first, as flat as `initial_state`."""
+    def state_size(self) -> list[int]:
+        """The number of features of each state, lowest layer first, as a flat list."""
         return [size for layer in self.layers for size in tree.flatten(state_size_of(layer))]
 
     @property
-    def stateful(self):
+    def stateful(self) -> bool:
+        """Whether any layer in the stack is stateful."""
         return any(layer.stateful for layer in self.layers)
 
-    def reset_state(self, rows=None):
-        """Sets the states of stateful layers to zero: all, or only some rows; see `Recurrent.reset_state`."""
+    def reset_state(self, rows: Any = None) -> None:
+        """Sets the states of stateful layers to zero: all of them, or only some rows.
+
+        Args:
+            rows: indices of rows, or a boolean array `(batch,)`. Defaults to `None`, all rows.
+        """
         for layer in self.layers:
-            if layer.stateful or not self.stateful:  # where none is stateful, the first one says so
+            if layer.stateful or not self.stateful:  # if none is stateful, the first one raises the error
                 reset_state_of(layer, rows)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "layers": [keras.saving.serialize_keras_object(layer) for layer in self.layers],
@@ -147,7 +159,7 @@ class Stacked(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> "Stacked":
         layers = config["layers"]
         if config["go_backwards"] and config["name"].startswith("backward_"):  # the copy in a Bidirectional
             layers = [backward_copy(layer) for layer in layers]
@@ -155,7 +167,7 @@ class Stacked(keras.layers.Layer):
         return cls(**{**config, "layers": layers})
 
     @property
-    def _zeroes_masked_outputs(self):
+    def _zeroes_masked_outputs(self) -> bool:
         return self.zero_output_for_mask or any(map(_is_bidirectional, recurrent_layers(self.layers)))
 
 
@@ -171,8 +183,8 @@ def _check_layers(layers):
         state_size_of(layer)  # refuses what has no states
         if getattr(layer, "merge_mode", "concat") is None:
             raise ValueError(
-                f"Layer {layer.name!r} in the stack has merge_mode=None, which leaves two outputs: choose how they "
-                "become one (concat, sum, mul, ave)."
+                f"Layer {layer.name!r} in the stack has merge_mode=None, which leaves two outputs: choose how to "
+                "combine them (concat, sum, mul, ave)."
             )
         if getattr(layer, "go_backwards", False):
             raise ValueError(
@@ -186,7 +198,7 @@ def _is_bidirectional(layer):
 
 
 def _set_returns(layer, sequences, state=True):
-    """Makes a layer return its outputs of all steps or only of the last, and its states, whatever stands inside."""
+    """Makes a layer return its outputs of all steps or only of the last, and its states, whatever is inside it."""
     if isinstance(layer, Stacked):
         if layer.residual and not sequences and _is_bidirectional(list(recurrent_layers(layer.layers))[-1]):
             raise ValueError(
@@ -205,8 +217,8 @@ def _set_returns(layer, sequences, state=True):
     layer.return_sequences, layer.return_state = sequences, state
 
 
-def _last_that_counts(outputs, mask):
-    """The last output of each row; zeros for a row with nothing in it."""
+def _last_unmasked(outputs, mask):
+    """The last unmasked output of each row; zeros for an empty row."""
     if mask is None:
         return outputs[:, -1]
     steps_left = ops.flip(ops.cumsum(ops.cast(ops.flip(mask, axis=1), "int32"), axis=1), axis=1)

@@ -1,24 +1,26 @@
-"""The one product of a recurrent step that stands in the way of speed, marked as such."""
+"""The product of a state with a weight, which decides how fast a recurrent step is."""
 
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from keras import Variable, ops
 
+from rnnkit.annotations import Tensor
 
-def recurrent_product(state, kernel, base=None, bias=None):
-    """`base + state @ kernel + bias`: the product of a state, or of what was made from it, with a weight.
 
-    A cell that calls this in its `step` instead of `keras.ops.matmul` gets the same numbers, and trains faster where
-    the loop is compiled: the result is kept for the backward pass instead of being computed again, and the gradients of
+def recurrent_product(state: Tensor, kernel: Tensor, base: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    """Computes `base + state @ kernel + bias`: the product of a state, or of what was made from it, with a weight.
+
+    A cell whose `step` calls this instead of `keras.ops.matmul` gets the same numbers, and trains faster where the loop
+    is compiled: the result is kept for the backward pass instead of being computed again, and the gradients of
     `kernel` and `bias` from all time steps are one product after the loop.
 
     Args:
         state: tensor `(batch, features)`.
         kernel: tensor `(features, units)`: a weight, or what is computed from weights alone, such as a part of one; it
             is the same at all time steps.
-        base: tensor `(batch, units)` to add, such as the projected inputs; nothing if left out.
-        bias: tensor `(units,)` to add, a weight as `kernel` is; nothing if left out.
+        base: tensor `(batch, units)` to add, such as the projected inputs. Defaults to `None`.
+        bias: tensor `(units,)` to add, a weight as `kernel` is. Defaults to `None`.
 
     Returns:
         Tensor `(batch, units)`.
@@ -51,7 +53,7 @@ def plain_product(state, kernel, base, bias):
 
 
 def kernels_of(run_step):
-    """Kernel and bias of each product of a step, in their order; `run_step` runs it."""
+    """Returns kernel and bias of each product of a step, in their order; `run_step` runs the step."""
     found = []
 
     def note(state, kernel, base, bias):
@@ -64,7 +66,7 @@ def kernels_of(run_step):
 
 
 def with_kernels(kernels):
-    """`plain_product` for one step's products in their order, with these pairs of kernel and bias instead of its own.
+    """Returns `plain_product` for the products of one step, in their order, with these pairs of kernel and bias.
 
     What a step makes of weights alone, such as a part of a kernel, is then made once, before the loop.
     """
@@ -82,7 +84,7 @@ _computing = ContextVar("computing", default=plain_product)
 
 @contextmanager
 def computed_by(function):
-    """Within it, `function(state, kernel, base, bias)` stands for `recurrent_product`."""
+    """Within this context, `recurrent_product` calls `function(state, kernel, base, bias)`."""
     token = _computing.set(function)
     try:
         yield

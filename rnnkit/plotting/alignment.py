@@ -1,37 +1,50 @@
-"""What attention looks at: words of two sentences against each other."""
+"""What attention looks at: the words of two sentences against each other."""
+
+from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
 
+from rnnkit.annotations import Tokens
 from rnnkit.plotting.fonts import families_for
 from rnnkit.plotting.heat_map import heat_map
 from rnnkit.plotting.right_to_left import readable
 from rnnkit.plotting.style import ORANGE
 
 
-def plot_alignment(weights, source, target, links=None, axes=None, label="attention weight"):
+def plot_alignment(
+    weights: ArrayLike,
+    source: Tokens,
+    target: Tokens,
+    links: Iterable[tuple[int, int]] | None = None,
+    axes: Axes | None = None,
+    label: str | None = "attention weight",
+) -> Axes:
     """Draws attention weights between the words of a sentence and those of its translation.
 
-    The source sentence stands on top, the target sentence down the left side, as in Bahdanau's paper: a row shows what
-    the decoder looked at for one target word. Words of any script are drawn, Hebrew and Arabic ones from right to left;
-    the order of the words is that of the weights, from left to right. A script that Matplotlib's font lacks is drawn
-    with an installed font that has it.
+    The source sentence runs along the top and the target sentence down the left side, as in Bahdanau's paper: a row
+    shows what the decoder looked at for one target word. Words may be in any script, and Hebrew and Arabic ones are
+    drawn from right to left; the order of the words is that of the weights, from left to right. If Matplotlib's font
+    lacks a script, an installed font that has it is used.
 
     Args:
         weights: array `(target_time, source_time)`, the weights of one sentence pair, from 0 to 1.
         source: list of the `source_time` source words, or a string, whose words are its characters.
         target: list of the `target_time` target words, or a string.
-        links: pairs `(source, target)` of positions that belong together, outlined as squares; none if left out.
-        axes: where to draw; the current axes if left out.
-        label: name of the weights, beside the colour bar; no bar if None.
+        links: pairs `(source, target)` of positions that belong together, outlined as squares. Defaults to `None`, no
+            links.
+        axes: where to draw. Defaults to the current axes.
+        label: label of the color bar; `None` draws no bar. Defaults to `"attention weight"`.
 
     Returns:
         The Matplotlib axes.
 
     Raises:
-        ValueError: the weights have another shape than `(len(target), len(source))` or are not from 0 to 1, a link lies
-            outside, or no installed font has a character.
+        ValueError: the weights are not of shape `(len(target), len(source))` or not from 0 to 1, a link is outside, or
+            no installed font has a character.
 
     Example:
 
@@ -43,8 +56,8 @@ def plot_alignment(weights, source, target, links=None, axes=None, label="attent
     ['le', 'chat', 'blanc']
 
     References:
-        Bahdanau, Cho and Bengio, "Neural machine translation by jointly learning to align and translate", 2015,
-        figure 3.
+        Bahdanau, Cho and Bengio, "Neural machine translation by jointly learning to align and translate", 2015, figure
+        3.
     """
     weights, source, target = np.asarray(weights, "float64"), list(source), list(target)
     if weights.shape != (len(target), len(source)) or not weights.size:
@@ -52,7 +65,7 @@ def plot_alignment(weights, source, target, links=None, axes=None, label="attent
             f"plot_alignment expected weights of one sentence pair, (target_time, source_time) = "
             f"{(len(target), len(source))} as there are words, received shape {weights.shape}."
         )
-    if not ((weights >= 0) & (weights <= 1.01)).all():  # 1 in half precision may be a little more
+    if not ((weights >= 0) & (weights <= 1.01)).all():  # in half precision, 1 may be a little more
         raise ValueError(
             f"plot_alignment expected weights from 0 to 1, received {np.min(weights)} to {np.max(weights)}."
         )
@@ -63,7 +76,7 @@ def plot_alignment(weights, source, target, links=None, axes=None, label="attent
     axes.set_xlabel("source")
     axes.xaxis.set_label_position("top")
     axes.set_ylabel("target")
-    if max(map(len, source)) > 2:  # longer words would run into each other
+    if max(map(len, source)) > 2:  # longer words would overlap
         axes.set_xticks(range(len(columns)), columns, rotation=45, ha="left", rotation_mode="anchor")
     for word in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
         word.set_fontfamily(families)

@@ -1,18 +1,20 @@
 """A bidirectional network as boxes and arrows."""
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
+from rnnkit.annotations import Tokens
 from rnnkit.plotting.boxes import arrow, box, frame
 from rnnkit.plotting.style import GREEN, ORANGE, PURPLE, SKY
 
 
-def draw_bidirectional(inputs, outputs, axes=None):
-    """Draws two recurrent networks over the same inputs, one for each direction, unrolled over time.
+def draw_bidirectional(inputs: Tokens, outputs: Tokens, axes: Axes | None = None) -> Axes:
+    """Draws two recurrent networks over the same inputs, one per direction, unrolled over time.
 
     Args:
-        inputs: a name for each time step's input x_t, such as the letters of a word.
-        outputs: a name for each time step's output y_t.
-        axes: where to draw; the current axes if left out.
+        inputs: a label for the input x_t of each time step, such as the letters of a word.
+        outputs: a label for the output y_t of each time step.
+        axes: where to draw. Defaults to the current axes.
 
     Returns:
         The Matplotlib axes.

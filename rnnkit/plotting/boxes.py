@@ -1,4 +1,4 @@
-"""What drawings of networks are made of."""
+"""The parts of drawings of networks."""
 
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
@@ -10,14 +10,14 @@ def frame(axes, right, top):
     axes.axis("off")
 
 
-def box(axes, x, y, text, colour, size=0.8):
+def box(axes, x, y, text, color, size=0.8):
     axes.add_patch(
         FancyBboxPatch(
             (x - size / 2, y - size / 2),
             size,
             size,
             boxstyle="round,pad=0,rounding_size=0.1",
-            fc=colour,
+            fc=color,
             ec="black",
             alpha=0.35,
         )

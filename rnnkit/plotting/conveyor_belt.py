@@ -2,29 +2,32 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
-from rnnkit.plotting.style import COLOURS
+from rnnkit.annotations import Tokens
+from rnnkit.plotting.style import COLORS
 
 _HATCHES = ["", "//", "..", "\\\\", "xx", "--"]
 
 
-def conveyor_belt(forget, added, names=None, axes=None):
+def conveyor_belt(forget: ArrayLike, added: ArrayLike, names: Tokens | None = None, axes: Axes | None = None) -> Axes:
     """Draws the cell state of one unit as a belt that carries parcels.
 
-    Each step puts a parcel on the belt, i_t * C~_t, and shrinks all that lie there already by the factor f_t. A bar is
-    the belt after a step: the parcels that are left of all the steps so far. They add up to C_t.
+    Each step puts a parcel on the belt, i_t * C~_t, and shrinks those already there by the factor f_t. A bar is the
+    belt after one step: what is left of the parcels of all steps so far. They add up to C_t.
 
     Args:
         forget: array `(time,)`, the forget gate f_t of one unit.
-        added: array `(time,)`, what the step adds, i_t * C~_t.
-        names: a name for each step, below its bar; t = 1, 2, ... if left out.
-        axes: where to draw; the current axes if left out.
+        added: array `(time,)`, what each step adds, i_t * C~_t.
+        names: a label for each step, below its bar. Defaults to t = 1, t = 2, ...
+        axes: where to draw. Defaults to the current axes.
 
     Returns:
         The Matplotlib axes.
 
     Raises:
-        ValueError: `forget`, `added` and `names` are not equally many.
+        ValueError: `forget`, `added` and `names` have different lengths.
 
     Example:
 
@@ -33,15 +36,15 @@ def conveyor_belt(forget, added, names=None, axes=None):
     [0.8, 0.4, 0.3]
 
     References:
-        Khanzhina, "Recurrent neural networks" (deck), after Olah, "Understanding LSTM networks", 2015.
+        Khanzhina, "Recurrent neural networks", lecture, 2019, after Olah, "Understanding LSTM networks", 2015.
     """
     forget, added = np.asarray(forget, "float64"), np.asarray(added, "float64")
     steps = len(added)
     names = [f"t = {step + 1}" for step in range(steps)] if names is None else names
     if not forget.shape == added.shape == (len(names),):
         raise ValueError(
-            "conveyor_belt expected as many names, forget gates and added values, (time,) of one unit, "
-            f"received {len(names)} names and shapes {forget.shape} and {added.shape}."
+            "conveyor_belt expected forget gates, added values and names of one length, (time,) for one unit, received "
+            f"shapes {forget.shape} and {added.shape} and {len(names)} names."
         )
     axes = axes or plt.gca()
     above, below = np.zeros(steps), np.zeros(steps)
@@ -52,7 +55,7 @@ def conveyor_belt(forget, added, names=None, axes=None):
             range(start, steps),
             left,
             bottom=bottom[start:],
-            color=COLOURS[start % len(COLOURS)],
+            color=COLORS[start % len(COLORS)],
             hatch=_HATCHES[start % len(_HATCHES)],
             edgecolor="white",
             label=f"parcel of step {start + 1}",

@@ -1,19 +1,23 @@
 """Networks as boxes and arrows."""
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
+from rnnkit.annotations import Tokens
 from rnnkit.plotting.boxes import arrow, box, frame
 from rnnkit.plotting.style import GREEN, ORANGE, SKY
 
 
-def draw_unrolled(inputs, outputs=None, states=None, axes=None):
+def draw_unrolled(
+    inputs: Tokens, outputs: Tokens | None = None, states: Tokens | None = None, axes: Axes | None = None
+) -> Axes:
     """Draws a recurrent network twice: as a loop, and unrolled over its time steps.
 
     Args:
-        inputs: a name for each time step's input x_t, such as the letters of a word.
-        outputs: a name for each time step's output y_t; x is left without output if None.
-        states: a name for each time step's state; h_1, h_2, ... if left out.
-        axes: where to draw; the current axes if left out.
+        inputs: a label for the input x_t of each time step, such as the letters of a word.
+        outputs: a label for the output y_t of each time step. Defaults to `None`, no outputs.
+        states: a label for the state of each time step. Defaults to h_1, h_2, ...
+        axes: where to draw. Defaults to the current axes.
 
     Returns:
         The Matplotlib axes.
@@ -40,11 +44,11 @@ def draw_unrolled(inputs, outputs=None, states=None, axes=None):
     return axes
 
 
-def draw_patterns(axes=None):
-    """Draws the ways to use a recurrent network: which steps take an input, which give an output.
+def draw_patterns(axes: Axes | None = None) -> Axes:
+    """Draws the ways to use a recurrent network: which steps have an input, and which have an output.
 
     Args:
-        axes: where to draw; the current axes if left out.
+        axes: where to draw. Defaults to the current axes.
 
     Returns:
         The Matplotlib axes.
@@ -55,7 +59,7 @@ def draw_patterns(axes=None):
     ['one to one', 'one to many', 'many to one', 'many to many', 'many to many,\\nsynced']
 
     References:
-        Huang, "Recurrent Neural Networks" (deck).
+        Huang, "Recurrent Neural Networks", lecture.
     """
     axes = axes or plt.gca()
     patterns = {
@@ -79,7 +83,7 @@ def draw_patterns(axes=None):
 
 
 def _draw_step(axes, x, names):
-    """One column of an unrolled network: input, state and output, each only where it has a name."""
+    """One column of an unrolled network: input, state and output, each only if it has a label."""
     for level, name in enumerate(names):
         if name:
             box(axes, x, 1.5 * level, name, (SKY, ORANGE, GREEN)[level])

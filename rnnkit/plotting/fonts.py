@@ -1,25 +1,27 @@
-"""Fonts for words of any script: Matplotlib's own has no Chinese, no Hindi, no emoji."""
+"""Fonts for words in any script: Matplotlib's own font has no Chinese, no Hindi and no emoji."""
 
 import unicodedata
+from collections.abc import Sequence
 
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
 
-def families_for(words):
-    """The families of fonts that together have every character of the words.
+def families_for(words: Sequence[str]) -> list[str]:
+    """Finds font families that together have every character of the words.
 
-    These are the ones that Matplotlib is set to (`rcParams["font.family"]`) and, for characters that they lack, the
+    These are the ones that Matplotlib is set to (`rcParams["font.family"]`) and, for the characters that they lack, the
     installed one that has most of them, and so on.
 
     Args:
         words: list of strings.
 
     Returns:
-        List of names for `set_fontfamily`.
+        A list of names for `set_fontfamily`.
 
     Raises:
-        ValueError: no installed font has a character. The message names the script and says how to add a font.
+        ValueError: no installed font has one of the characters. The message names the script and says how to add a
+            font.
     """
     families = list(font_manager.FontProperties().get_family())
     missing = {character for word in words for character in word if _is_drawn(character)}
@@ -38,7 +40,7 @@ def families_for(words):
 
 
 def _is_drawn(character):
-    """Whether a character needs a glyph: blanks, joiners and marks of direction do not."""
+    """Whether a character needs a glyph: spaces, joiners and direction marks do not."""
     return unicodedata.category(character) not in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
@@ -52,6 +54,6 @@ def _advice(missing):
     shown = " ".join(sorted(missing)[:10])
     return (
         f"Expected an installed font with these characters of the script {', '.join(scripts)}, found none: {shown}. "
-        "Install one, such as that of the Noto fonts for this script, and start Python again; or name a font file: "
+        "Install one, such as the Noto font for this script, and restart Python; or add a font file: "
         "matplotlib.font_manager.fontManager.addfont(path)."
     )

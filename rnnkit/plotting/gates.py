@@ -1,32 +1,44 @@
 """The gates of a recurrent network: over a text, and as distributions."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
+from rnnkit.annotations import Tokens
 from rnnkit.plotting.heat_map import heat_map
-from rnnkit.plotting.style import COLOURS
+from rnnkit.plotting.style import COLORS
 
 _GATES = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "z": "update gate z", "r": "reset gate r"}
 
 
-def gates_over_text(gates, text, units=None, names=None, axes=None, label="gate (0 closed, 1 open)"):
-    """Draws the values of one gate under the characters of a text, a row for each chosen unit.
+def gates_over_text(
+    gates: ArrayLike,
+    text: Tokens,
+    units: Sequence[int] | None = None,
+    names: Tokens | None = None,
+    axes: Axes | None = None,
+    label: str | None = "gate (0 closed, 1 open)",
+) -> Axes:
+    """Draws the values of one gate over the characters of a text, with one row for each chosen unit.
 
     Args:
-        gates: array `(time, units)`: one gate, or another value of each step, of one sequence. Colours run from 0 to 1;
-            where values are negative (C, candidate, h), white is 0.
-        text: what was read at each step: a string, or a list of words. A blank is drawn as an open box.
-        units: the numbers of the units to draw; all if left out.
-        names: a name for each row; the unit's number if left out.
-        axes: where to draw; the current axes if left out.
-        label: name and unit of the values, beside the colour bar; no bar if None.
+        gates: array `(time, units)`: one gate of one sequence, or another value of each step. Colors run from 0 to 1;
+            if there are negative values (C, candidate, h), white is 0.
+        text: what was read at each step: a string, or a list of words. A space is drawn as an open box.
+        units: indices of the units to draw. Defaults to all units.
+        names: a label for each row. Defaults to the index of the unit.
+        axes: where to draw. Defaults to the current axes.
+        label: label of the color bar; `None` draws no bar. Defaults to `"gate (0 closed, 1 open)"`.
 
     Returns:
         The Matplotlib axes.
 
     Raises:
-        ValueError: `gates` has another shape than `(len(text), units)`, there is no such unit, or the names are not as
-            many as the units.
+        ValueError: `gates` is not of shape `(len(text), units)`, there is no such unit, or there is not one label per
+            unit.
 
     Example:
 
@@ -54,20 +66,20 @@ def gates_over_text(gates, text, units=None, names=None, axes=None, label="gate 
     return heat_map(shown, names, columns, axes, label, diverging=diverging, limits=None if diverging else (0, 1))
 
 
-def gate_histograms(gates, axes=None):
-    """Draws how each gate's values are distributed between 0, closed, and 1, open, over all steps and units.
+def gate_histograms(gates: Mapping[str, ArrayLike], axes: Sequence[Axes] | np.ndarray | None = None) -> np.ndarray:
+    """Draws how the values of each gate are distributed between 0, closed, and 1, open, over all steps and units.
 
     Args:
-        gates: dict from names to arrays of any shape, as `rnnkit.diagnostics.record_gates` returns it. Only gates are drawn
-            (i, f and o of an LSTM, z and r of a GRU): C, h and the candidate are passed over, and so is NaN, the value
-            of a gate in the padding.
-        axes: as many Matplotlib axes as there are gates; a new figure with one row of them if left out.
+        gates: dictionary from names to arrays of any shape, as `rnnkit.diagnostics.record_gates` returns it. Only gates
+            are drawn (i, f and o of an LSTM, z and r of a GRU), not C, h and the candidate. NaN, the value of a gate in
+            the padding, is left out.
+        axes: Matplotlib axes, one per gate. Defaults to a new figure with one row of them.
 
     Returns:
         The array of Matplotlib axes.
 
     Raises:
-        ValueError: there is no gate, there are more or fewer axes than gates, or a value is not from 0 to 1.
+        ValueError: there is no gate, the number of axes is not that of the gates, or a value is not from 0 to 1.
 
     Example:
 
@@ -83,14 +95,14 @@ def gate_histograms(gates, axes=None):
         _, axes = plt.subplots(1, len(gates), figsize=(3 * len(gates), 2.6), sharey=True, squeeze=False)
     axes = np.ravel(axes)
     if len(axes) != len(gates):
-        raise ValueError(f"gate_histograms expected {len(gates)} axes, one for each gate, received {len(axes)}.")
+        raise ValueError(f"gate_histograms expected {len(gates)} axes, one per gate, received {len(axes)}.")
     for index, (ax, (name, values)) in enumerate(zip(axes, gates.items(), strict=True)):
         if not ((values >= 0) & (values <= 1)).all():
             raise ValueError(
                 f"gate_histograms expected values of {name} from 0 to 1, received {np.min(values)} to {np.max(values)}."
             )
         percent = np.full(values.shape, 100 / len(values))
-        ax.hist(values, bins=np.linspace(0, 1, 21), weights=percent, color=COLOURS[index % len(COLOURS)])
+        ax.hist(values, bins=np.linspace(0, 1, 21), weights=percent, color=COLORS[index % len(COLORS)])
         ax.set_title(_GATES[name])
         ax.set_xlabel("value (0 closed, 1 open)")
     axes[0].set_ylabel("share of values (%)")

@@ -1,7 +1,13 @@
 """How far back a gradient reaches."""
 
+from typing import TYPE_CHECKING
+
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+
+if TYPE_CHECKING:  # at run time, plotting needs no Keras
+    from rnnkit.diagnostics import GradientFlow
 
 _LABELS = {
     "jacobian_products": r"size of $\partial h_T / \partial h_t$ (log scale)",
@@ -9,21 +15,24 @@ _LABELS = {
 }
 
 
-def gradient_flow(flows, quantity="jacobian_products", axes=None):
-    """Draws what `rnnkit.diagnostics.gradient_flow` measured: on a log scale, over the steps back from the end.
+def gradient_flow(
+    flows: "GradientFlow | dict[str, GradientFlow]", quantity: str = "jacobian_products", axes: Axes | None = None
+) -> Axes:
+    """Draws what `rnnkit.diagnostics.gradient_flow` measured, on a log scale, over the steps back from the end.
 
-    A line is the median of the sequences. Zeros, such as the gradient in padding, are left out.
+    Each line is the median over the sequences. Zeros, such as the gradient in padding, are left out.
 
     Args:
-        flows: dict from labels to what `rnnkit.diagnostics.gradient_flow` returned; or one such result.
-        quantity: `"jacobian_products"` (dh_T/dh_t) or `"state_gradients"` (dL/dh_t).
-        axes: where to draw; the current axes if left out.
+        flows: dictionary from labels to results of `rnnkit.diagnostics.gradient_flow`, or one such result.
+        quantity: `"jacobian_products"` (dh_T/dh_t) or `"state_gradients"` (dL/dh_t). Defaults to
+            `"jacobian_products"`.
+        axes: where to draw. Defaults to the current axes.
 
     Returns:
         The Matplotlib axes.
 
     Raises:
-        ValueError: there are no flows, or there is no such quantity.
+        ValueError: there is no result to draw, or no such quantity.
 
     Example:
 
@@ -35,9 +44,9 @@ def gradient_flow(flows, quantity="jacobian_products", axes=None):
     """
     flows = flows if isinstance(flows, dict) else {None: flows}
     if not flows:
-        raise ValueError("gradient_flow expected at least one flow to draw, received an empty dict.")
+        raise ValueError("gradient_flow expected at least one result to draw, received an empty dictionary.")
     if quantity not in _LABELS:
-        raise ValueError(f"gradient_flow expected quantity to be in {tuple(_LABELS)}, received {quantity!r}.")
+        raise ValueError(f"gradient_flow expected quantity to be one of {', '.join(_LABELS)}, received {quantity!r}.")
     axes = axes or plt.gca()
     for line, (label, flow) in zip(_line_styles(), flows.items(), strict=False):
         sizes = np.asarray(getattr(flow, quantity), "float64")
@@ -52,6 +61,6 @@ def gradient_flow(flows, quantity="jacobian_products", axes=None):
 
 
 def _line_styles():
-    """Solid, dashed, dotted, and again: so that lines can be told apart in grey."""
+    """Solid, dashed, dotted and so on: lines that can be told apart in gray."""
     while True:
         yield from ("-", "--", ":", "-.")

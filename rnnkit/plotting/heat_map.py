@@ -1,28 +1,41 @@
-"""A table of numbers as colours."""
+"""A table of numbers as colors."""
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
+from rnnkit.annotations import Tokens
 from rnnkit.plotting.style import DIVERGING, SEQUENTIAL
 
 
-def heat_map(values, rows, columns, axes=None, label=None, numbers=None, diverging=False, limits=None):
-    """Draws a table of numbers as colours.
+def heat_map(
+    values: ArrayLike,
+    rows: Tokens,
+    columns: Tokens,
+    axes: Axes | None = None,
+    label: str | None = None,
+    numbers: str | None = None,
+    diverging: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> Axes:
+    """Draws a table of numbers as colors.
 
     Args:
         values: array `(rows, columns)`.
-        rows, columns: names, one for each row and each column.
-        axes: where to draw; the current axes if left out.
-        label: name and unit of the values, beside the colour bar; no bar if left out.
-        numbers: a format such as `"{:.2f}"` to write each value into its cell.
-        diverging: whether zero is the middle of the colours.
-        limits: the values of the first and the last colour; from the data if left out.
+        rows: a label for each row.
+        columns: a label for each column.
+        axes: where to draw. Defaults to the current axes.
+        label: label of the color bar, with the unit of the values. Defaults to `None`, no bar.
+        numbers: a format such as `"{:.2f}"` to write each value into its cell. Defaults to `None`, no numbers.
+        diverging: whether zero is the middle of the color scale. Defaults to `False`.
+        limits: the values of the first and the last color. Defaults to the range of the data.
 
     Returns:
         The Matplotlib axes.
 
     Raises:
-        ValueError: the names are not as many as the rows and columns.
+        ValueError: there is not one label per row and one per column.
 
     Example:
 

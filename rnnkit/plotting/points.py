@@ -1,26 +1,29 @@
-"""Points of a plane with their names."""
+"""Points in a plane with their labels."""
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
-from rnnkit.plotting.style import COLOURS, MARKERS
+from rnnkit.annotations import Tokens
+from rnnkit.plotting.style import COLORS, MARKERS
 
 
-def labelled_points(points, labels, groups=None, axes=None):
-    """Draws points of a plane with their names, one colour and marker a group, and keeps the names apart.
+def labeled_points(points: ArrayLike, labels: Tokens, groups: Tokens | None = None, axes: Axes | None = None) -> Axes:
+    """Draws points in a plane with labels that do not overlap, and with one color and marker per group.
 
     Args:
         points: array `(n, 2)`.
-        labels: n names.
-        groups: n group names; one group if left out.
-        axes: where to draw; the current axes if left out.
+        labels: a label for each point.
+        groups: the name of each point's group. Defaults to one group for all.
+        axes: where to draw. Defaults to the current axes.
 
     Returns:
         The Matplotlib axes.
 
     Example:
 
-    >>> axes = labelled_points([[0, 0], [1, 1]], ["one", "two"], groups=["low", "high"], axes=plt.figure().gca())
+    >>> axes = labeled_points([[0, 0], [1, 1]], ["one", "two"], groups=["low", "high"], axes=plt.figure().gca())
     >>> [text.get_text() for text in axes.get_legend().get_texts()]
     ['low', 'high']
     """
@@ -29,27 +32,27 @@ def labelled_points(points, labels, groups=None, axes=None):
     names = list(dict.fromkeys(groups))
     for index, name in enumerate(names):
         chosen = points[[group == name for group in groups]]
-        axes.scatter(*chosen.T, s=22, marker=MARKERS[index % len(MARKERS)], color=_colour(index), label=name)
+        axes.scatter(*chosen.T, s=22, marker=MARKERS[index % len(MARKERS)], color=_color(index), label=name)
     if len(names) > 1:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.margins(0.08)
-    axes.figure.canvas.draw()  # fixes the layout, so that the names can be measured in pixels
+    axes.figure.canvas.draw()  # fixes the layout: now labels can be measured in pixels
     taken = [_around(axes.transData.transform(point), 4) for point in points]
     for point, label, group in zip(points, labels, groups, strict=True):
-        taken.append(_write_apart(axes, point, label, _colour(names.index(group)), taken))
+        taken.append(_write_apart(axes, point, label, _color(names.index(group)), taken))
     return axes
 
 
-def _colour(index):
-    return COLOURS[index % len(COLOURS)]
+def _color(index):
+    return COLORS[index % len(COLORS)]
 
 
-def _around(centre, radius):
-    return (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
+def _around(center, radius):
+    return (center[0] - radius, center[1] - radius, center[0] + radius, center[1] + radius)
 
 
-def _write_apart(axes, point, label, colour, taken):
-    """Writes a name beside its point, at the first place where it covers nothing; returns its box in pixels."""
+def _write_apart(axes, point, label, color, taken):
+    """Writes a label next to its point, in the first place where it covers nothing; returns its box in pixels."""
     places = [
         (5, 0, "left", "center"),
         (-5, 0, "right", "center"),
@@ -60,7 +63,7 @@ def _write_apart(axes, point, label, colour, taken):
     best = None
     for dx, dy, horizontal, vertical in places:
         text = axes.annotate(
-            label, point, (dx, dy), textcoords="offset points", ha=horizontal, va=vertical, color=colour, fontsize=9
+            label, point, (dx, dy), textcoords="offset points", ha=horizontal, va=vertical, color=color, fontsize=9
         )
         box = text.get_window_extent().extents
         overlap = sum(_overlap(box, other) for other in taken)

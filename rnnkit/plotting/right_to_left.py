@@ -1,4 +1,4 @@
-"""Hebrew and Arabic words for Matplotlib before 3.11, which draws all letters from left to right, and none joined."""
+"""Hebrew and Arabic words for Matplotlib before 3.11, which draws letters from left to right and does not join them."""
 
 import unicodedata
 
@@ -8,12 +8,12 @@ _FORMS = ("isolated", "final", "initial", "medial")
 _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 
 
-def readable(word):
-    """The word as Matplotlib has to get it, to be read right.
+def readable(word: str) -> str:
+    """Returns a word in the form in which Matplotlib draws it correctly.
 
-    From Matplotlib 3.11 on this is the word itself. Before, the letters of a word that is written from right to left
-    are put in the opposite order, numbers and Latin letters in it stay as they are, and Arabic letters get the shape
-    that joins them to their neighbours.
+    From Matplotlib 3.11 on, this is the word itself. For older versions, the letters of a word that is written from
+    right to left are reversed, numbers and Latin letters in it stay as they are, and Arabic letters take the shape that
+    joins them to their neighbors.
 
     Args:
         word: a string, one word.
@@ -24,8 +24,8 @@ def readable(word):
     return word if matplotlib.__version_info__ >= (3, 11) else in_drawing_order(word)
 
 
-def in_drawing_order(word):
-    """Any word in the order and in the shapes in which its letters are drawn from left to right."""
+def in_drawing_order(word: str) -> str:
+    """Returns a word with its letters in the order and the shapes in which they are drawn from left to right."""
     if not any(unicodedata.bidirectional(character) in ("R", "AL") for character in word):
         return word
     runs = []  # from the left of the picture to its right
@@ -39,7 +39,7 @@ def in_drawing_order(word):
 
 
 def _letters(word):
-    """The letters, each with the marks that stand on it; the letters lam and alef are one."""
+    """The letters, each with its marks; the letters lam and alef become one."""
     letters = []
     for character in word:
         letter, marks = letters[-1] if letters else ("", "")
@@ -53,8 +53,8 @@ def _letters(word):
 
 
 def _joined(letters):
-    """Each Arabic letter, with its marks, in the shape that its neighbours give it."""
-    joined, before = [], False  # whether the letter before reaches out to this one
+    """Each Arabic letter, with its marks, in the shape that its neighbors require."""
+    joined, before = [], False  # whether the letter before joins this one
     for (letter, marks), (following, _) in zip(letters, [*letters[1:], ("", "")], strict=True):
         from_before = before and (letter, "final") in _SHAPES
         before = (letter, "initial") in _SHAPES and (following, "final") in _SHAPES
@@ -64,12 +64,12 @@ def _joined(letters):
 
 
 def _shapes():
-    """The shapes of Arabic letters as Unicode lists them, from (letter, form) to the character of the shape."""
+    """The shapes of Arabic letters as Unicode lists them: from (letter, form) to the character of the shape."""
     shapes = {}
     for code in (*range(0xFB50, 0xFBEA), *range(0xFBFC, 0xFC00), *range(0xFE80, 0xFEFD)):
         form, *letters = unicodedata.decomposition(chr(code)).split() or [""]
         shapes["".join(chr(int(letter, 16)) for letter in letters), form.strip("<>")] = chr(code)
-    return shapes | {("\u0640", form): "\u0640" for form in _FORMS}  # the stroke that makes a word longer
+    return shapes | {("\u0640", form): "\u0640" for form in _FORMS}  # the stroke that lengthens a word
 
 
 _SHAPES = _shapes()

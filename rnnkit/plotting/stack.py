@@ -1,19 +1,21 @@
 """A stack of recurrent layers as boxes and arrows."""
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
 from rnnkit.plotting.boxes import arrow, box, frame
 from rnnkit.plotting.style import GREEN, ORANGE, SKY
 
 
-def draw_stack(depth, steps, residual=False, axes=None):
-    """Draws recurrent layers on top of each other, unrolled over time.
+def draw_stack(depth: int, steps: int, residual: bool = False, axes: Axes | None = None) -> Axes:
+    """Draws a stack of recurrent layers, unrolled over time.
 
     Args:
         depth: number of layers.
         steps: number of time steps.
-        residual: whether to draw the ways around each layer but the lowest, and the sums at their ends.
-        axes: where to draw; the current axes if left out.
+        residual: whether to draw a connection around each layer except the lowest, and the sum at its end. Defaults to
+            `False`.
+        axes: where to draw. Defaults to the current axes.
 
     Returns:
         The Matplotlib axes.
@@ -29,8 +31,8 @@ def draw_stack(depth, steps, residual=False, axes=None):
         x = 1.9 * step
         names = [f"x_{{{step + 1}}}", *(f"h_{{{step + 1}}}^{{({layer + 1})}}" for layer in range(depth))]
         for level, name in enumerate([*names, f"y_{{{step + 1}}}"]):
-            colour = SKY if level == 0 else GREEN if level > depth else ORANGE
-            box(axes, x, 1.7 * level, f"${name}$", colour)
+            color = SKY if level == 0 else GREEN if level > depth else ORANGE
+            box(axes, x, 1.7 * level, f"${name}$", color)
             if level:
                 arrow(axes, (x, 1.7 * level - 1.3), (x, 1.7 * level - 0.4))
             if step and 0 < level <= depth:

@@ -1,15 +1,16 @@
-"""One palette, one style, and how a figure is shown."""
+"""One palette, one style, and one way to show a figure."""
 
 import io
 
 try:
     import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 except ImportError as error:
     raise ImportError('rnnkit.plotting needs Matplotlib: pip install "rnnkit[course]".') from error
 
-# Apart in grey as in colour, and for every kind of colour vision; after Okabe and Ito, "Color universal design", 2008.
-BLUE, ORANGE, GREEN, PURPLE, SKY, GREY = "#0072b2", "#d55e00", "#009e73", "#7b3294", "#56b4e9", "#777777"
-COLOURS = [BLUE, ORANGE, GREEN, PURPLE, SKY, GREY]
+# Distinct in color, in gray and for every kind of color vision; after Okabe and Ito, "Color universal design", 2008.
+BLUE, ORANGE, GREEN, PURPLE, SKY, GRAY = "#0072b2", "#d55e00", "#009e73", "#7b3294", "#56b4e9", "#777777"
+COLORS = [BLUE, ORANGE, GREEN, PURPLE, SKY, GRAY]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"
 
@@ -18,7 +19,7 @@ _STYLE = {
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
     "font.size": 10,
-    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.prop_cycle": plt.cycler(color=COLORS),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -28,17 +29,17 @@ _STYLE = {
 }
 
 
-def style():
-    """Makes every figure of the session look like the course's; called in a lesson's setup."""
+def style() -> None:
+    """Gives every figure of the session the look of the course; a lesson calls it in its setup."""
     plt.rcParams.update(_STYLE)
 
 
-def show(alt, figure=None):
+def show(alt: str, figure: Figure | None = None) -> None:
     """Shows a figure, with a text for readers who cannot see it, and closes it.
 
     Args:
-        alt: what the picture shows, in a sentence.
-        figure: a Matplotlib figure; the current one if left out.
+        alt: one sentence that says what the picture shows.
+        figure: a Matplotlib figure. Defaults to the current one.
     """
     figure = figure or plt.gcf()
     try:
@@ -53,7 +54,7 @@ def show(alt, figure=None):
 
 
 def _display(figure, alt):
-    """Puts the figure into the notebook as a PNG of 256 colours, a third of the size of a full one."""
+    """Puts the figure into the notebook as a PNG of 256 colors, a third of the size of one with all colors."""
     from IPython.display import Image, display
     from PIL import Image as Pixels
 

@@ -1,4 +1,4 @@
-"""Ways to train a recurrent network that `fit` alone does not have. One a file."""
+"""Ways to train a recurrent network that `fit` alone does not offer, one per file."""
 
 from rnnkit.training.bptt import truncated_bptt
 from rnnkit.training.scheduled_sampling import ScheduledSampling, inverse_sigmoid_decay

@@ -1,7 +1,9 @@
-"""Scheduled sampling: from the true tokens to the decoder's own, little by little."""
+"""Scheduled sampling: from the true tokens to the decoder's own, step by step."""
 
 import math
 import numbers
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,16 +15,16 @@ class ScheduledSampling(keras.callbacks.Callback):
     """Sets, before each batch, how often a decoder reads its own token instead of the true one.
 
     The schedule gives the probability of a **true** token, epsilon in the paper, which falls from 1; the decoder's
-    `sampling_rate` is one minus it.
+    `sampling_rate` is one minus this probability.
 
     Args:
         decoder: a `rnnkit.layers.Decoder` with `scheduled_sampling=True`.
         schedule: function from the number of batches so far to a probability: `inverse_sigmoid_decay(k)`, any schedule
-            of `keras.optimizers.schedules` (from 1 down), or your own.
+            of `keras.optimizers.schedules` (from 1 down), or your own function.
 
     Raises:
-        ValueError: the decoder has no scheduled sampling, or is not in the model that trains; the schedule returns no
-            probability.
+        ValueError: the decoder has no scheduled sampling, or is not part of the model that trains; the schedule returns
+            something other than a probability.
 
     Example:
 
@@ -36,7 +38,7 @@ class ScheduledSampling(keras.callbacks.Callback):
         Bengio et al., "Scheduled sampling for sequence prediction with recurrent neural networks", 2015.
     """
 
-    def __init__(self, decoder, schedule):
+    def __init__(self, decoder: Decoder, schedule: Callable[[int], Any]):
         super().__init__()
         if not isinstance(decoder, Decoder) or not decoder.scheduled_sampling:
             raise ValueError(
@@ -49,8 +51,8 @@ class ScheduledSampling(keras.callbacks.Callback):
             )
         self.decoder, self.schedule, self.batches = decoder, schedule, 0
 
-    def on_train_batch_begin(self, batch, logs=None):
-        # On JAX, variables are out of reach while a model trains, until a callback asks for `self.model`.
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        # On JAX, variables cannot be read while a model trains, until a callback asks for `self.model`.
         if all(variable is not self.decoder.sampling_rate for variable in self.model.variables):
             raise ValueError(f"ScheduledSampling expected its decoder {self.decoder.name!r} to be part of the model.")
         true_tokens = float(ops.convert_to_numpy(self.schedule(self.batches)))
@@ -63,11 +65,11 @@ class ScheduledSampling(keras.callbacks.Callback):
         self.batches += 1
 
 
-def inverse_sigmoid_decay(k):
-    """A schedule from nearly 1 to 0 that is one half after k ln k batches: k / (k + exp(batches / k)).
+def inverse_sigmoid_decay(k: float) -> Callable[[int], float]:
+    """Makes a schedule from nearly 1 to 0 that is one half after k ln k batches: k / (k + exp(batches / k)).
 
     Args:
-        k: a number above 1; the larger, the slower.
+        k: a number above 1; the larger it is, the slower the decay.
 
     Returns:
         A function from the number of batches to a probability, for `ScheduledSampling`.

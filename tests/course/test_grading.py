@@ -31,90 +31,6 @@ from rnnkit.course.grading.submission import find_submissions, read_submission
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="grading needs Linux or macOS")
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "fast" + "falcon"  # stands in the solution and in the hidden tests, and in no file of the project as one word
-
-SOLUTION = f"""
-def double(x):
-    ### BEGIN SOLUTION
-    return 2 * x  # {SECRET}
-    ### END SOLUTION
-"""
-TESTS = [
-    "assert double(3) == 6, 'three doubled is six'\nprint('right for three')",
-    "np.testing.assert_allclose(double(np.array([1.0, -2.0])), [2.0, -4.0])",
-    "assert double(4) == 8\n### BEGIN HIDDEN TESTS\nassert double(-5) == -10  # " + SECRET + "\n### END HIDDEN TESTS",
-]
-HIDDEN = f"assert double('ab') == 'abab', '{SECRET}'\n# %% of lists\nassert double([1]) == [1, 1]\n"
-SQUARE = "def square(x):\n    return x * x"
-SQUARE_SOLUTION = "def square(x):\n    ### BEGIN SOLUTION\n    return x * x\n    ### END SOLUTION"
-RIGHT = "def double(x):\n    return x + x"
-OF_DOUBLE, OF_SQUARE = 6, 1  # points: one for each test
-
-
-def cell(kind, source, id, tags=(), **settings):
-    metadata = {"tags": list(tags)} if tags else {}
-    metadata |= {"rnnkit": settings} if settings else {}
-    common = {"cell_type": kind, "id": id, "metadata": metadata, "source": textwrap.dedent(source).strip("\n")}
-    return common | ({"outputs": [], "execution_count": None} if kind == "code" else {})
-
-
-def written(path, *cells):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells)}))
-    return path
-
-
-def teacher(
-    folder, double=SOLUTION, tests=TESTS, preamble="", square=SQUARE_SOLUTION, square_test="assert square(7) == 49"
-):
-    """A lesson of two exercises, and its folder of hidden tests."""
-    hidden = folder / "hidden" / "lesson" / "double.py"
-    hidden.parent.mkdir(parents=True, exist_ok=True)
-    hidden.write_text(HIDDEN)
-    return written(
-        folder / "course" / "lesson.ipynb",
-        cell("code", "import numpy as np", "imports"),
-        cell("code", preamble or "OFFSET = 0", "preamble", ["preamble"]),
-        cell("markdown", "5. Write `double(x)`: it returns twice $x$, whatever it is.", "task-1"),
-        cell("code", double, "double", ["exercise"], points=OF_DOUBLE),
-        *[cell("code", source, f"test-{number}") for number, source in enumerate(tests)],
-        cell("markdown", "6. Write `square(x)`: it returns $x^2$, for numbers alone.", "task-2"),
-        cell(
-            "code",
-            square,
-            "square",
-            ["exercise"],
-        ),
-        cell("code", square_test, "test-square"),
-        cell("code", "raise RuntimeError('no test')", "ungraded", ["ungraded"]),
-    )
-
-
-def submitted(folder, name, double, square=SQUARE):
-    cells = [cell("code", double, "double"), cell("code", square, "square")]
-    return written(folder / "submissions" / f"{name}.ipynb", *cells)
-
-
-def grade(folder, *options, places=None, environment=None):
-    """Runs the command; returns what it printed and its exit status."""
-    command = [sys.executable, "-m", "rnnkit.course", "grade", *(places or [folder / "submissions"])]
-    command += ["--lesson", folder / "course" / "lesson.ipynb", "--hidden", folder / "hidden", "--out", folder / "out"]
-    result = subprocess.run(
-        list(map(str, [*command, *options])), capture_output=True, text=True, env=os.environ | (environment or {})
-    )
-    return result.stdout + result.stderr, result.returncode
-
-
-def table(folder):
-    """The rows of the table, by student."""
-    with open(folder / "out" / "lesson" / "grades.csv", newline="") as file:
-        return {row["student"]: row for row in csv.DictReader(file)}
-
-
-def points(folder):
-    return {student: (float(row["double"]), float(row["square"])) for student, row in table(folder).items()}
-
-
 HONEST = {  # name: source of double, points of it
     "right": (RIGHT, 6),
     "wrong": ("def double(x):\n    return 3 * x", 0),
@@ -560,15 +476,6 @@ def double(x):
         except OSError:
             continue
 """
-
-
-def descendants(process):
-    """The process ids of all processes below one, on Linux; else none."""
-    found = [str(process)]
-    for one in found:
-        for children in Path(f"/proc/{one}/task").glob("*/children"):
-            found += children.read_text().split()
-    return found[1:]
 
 
 def test_without_namespaces_grades_are_the_same_and_one_line_says_what_is_not_held(tmp_path):

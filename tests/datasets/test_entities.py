@@ -1,6 +1,7 @@
 """rnnkit.datasets.entities: the notation of its file, and the facts that lesson 08 builds on."""
 
 import re
+import sys
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -23,7 +24,7 @@ def lines():
 
 
 def names(tokens, tags):
-    """Entities as (words in lower case, type): headlines are set in lower case or in capitals."""
+    """Entities as (words in lower case, type): headlines are in lower case or in capitals."""
     return [(" ".join(tokens[begin:end]).casefold(), type) for type, begin, end in tags_to_spans(tags)]
 
 
@@ -46,7 +47,7 @@ def test_sizes():
         assert {type for tags in part.tags for type, _, _ in tags_to_spans(tags)} == set(TYPES)
 
 
-def test_every_line_is_a_sentence_and_no_sentence_stands_twice():
+def test_every_line_is_a_sentence_and_no_sentence_occurs_twice():
     assert len(lines()) == len(SENTENCES)
     assert max(Counter(" ".join(tokens).casefold() for tokens, _ in SENTENCES).values()) == 1
 
@@ -73,7 +74,7 @@ def test_lengths():
     assert counts.min() >= 0.04 * len(SENTENCES)  # spread over the whole range
 
 
-def test_punctuation_is_its_own_token():
+def test_punctuation_marks_are_separate_tokens():
     marks = ',;:?!"()'
     for tokens, _ in SENTENCES:
         for token in tokens:
@@ -103,7 +104,7 @@ def test_most_entities_of_the_test_are_unseen_in_training():
         assert np.mean([words not in known for words, _ in part]) >= 0.6
 
 
-def test_many_names_are_several_things():
+def test_many_names_are_ambiguous():
     types = defaultdict(set)
     for sentence in SENTENCES:
         for words, type in names(*sentence):
@@ -116,14 +117,14 @@ def test_many_names_are_several_things():
         assert len(types[words]) >= 2, words
 
 
-def test_no_two_sentences_are_one_but_for_their_names():
-    """The words that two sentences share, of those of the longer one, once names are replaced by their types."""
+def test_no_two_sentences_are_the_same_except_for_their_names():
+    """Counts the words that two sentences share, with each name replaced by its type, against the longer sentence."""
     skeletons = [skeleton(*sentence) for sentence in SENTENCES]
     rows, columns, numbers = [], [], {}
     for row, words in enumerate(skeletons):
         counts = Counter(words)
         for word, count in counts.items():
-            for time in range(count):  # the second "the" is a word of its own
+            for time in range(count):  # the second "the" is a different word
                 rows.append(row)
                 columns.append(numbers.setdefault((word, time), len(numbers)))
     words = csr_array((np.ones(len(rows), "float32"), (rows, columns)))
@@ -162,6 +163,6 @@ def test_a_malformed_line(line, column, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=rf"^column {column}: expected a word or \[a name\|PER\]"):
         parse(line)
     (tmp_path / "entities.txt").write_text(f"# news\n[Ana|PER] left .\n{line}\n", encoding="utf-8")
-    monkeypatch.setattr("rnnkit.datasets.entities.data_file", lambda name: tmp_path / name)
+    monkeypatch.setattr(sys.modules[parse.__module__], "data_file", lambda name: tmp_path / name)
     with pytest.raises(ValueError, match=rf"^entities.txt, line 3, column {column}: expected"):
         datasets.entities()

@@ -11,7 +11,7 @@ from rnnkit.datasets import DataError, cache
 statsmodels_data = pytest.importorskip("statsmodels.datasets", reason="statsmodels ships the two series")
 
 
-def test_co2_is_what_was_measured_and_straight_lines_in_between():
+def test_co2_is_what_was_measured_with_straight_lines_in_between():
     dates, values, interpolated = datasets.co2()
     measured = statsmodels_data.co2.load_pandas().data["co2"]
     assert np.array_equal(dates, measured.index.values.astype("datetime64[D]"))

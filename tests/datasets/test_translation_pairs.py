@@ -1,10 +1,12 @@
 """rnnkit.datasets.translation_pairs: French by an independent scan, alignments, and what the splits promise.
 
-The tables below are a second opinion on the lexicon: they are not read from it.
+The tables below are a second opinion on the lexicon: they were written without it.
 """
 
 import re
+import sys
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,11 +14,21 @@ import pytest
 from rnnkit.datasets import translation_pairs
 from rnnkit.datasets.english_french import Grammar, combinations, lexicon, read_lexicon
 
-TRAIN = translation_pairs(20_000)
-VALIDATION = translation_pairs(2_000, "validation", seed=1)
-TEST = translation_pairs(2_000, "test", seed=2)
-PARTS = (TRAIN, VALIDATION, TEST)
-PAIRS = [pair for part in PARTS for pair in list(zip(*part, strict=True))[:6_000]]
+
+@cache
+def parts():
+    """Pairs to train on, to validate on, and to test on."""
+    return (
+        translation_pairs(20_000),
+        translation_pairs(2_000, "validation", seed=1),
+        translation_pairs(2_000, "test", seed=2),
+    )
+
+
+@cache
+def pairs():
+    return [pair for part in parts() for pair in list(zip(*part, strict=True))[:6_000]]
+
 
 VOWELS = tuple("aeiouhâàéèêîôûœ")
 ADJECTIVES = {  # masculine, feminine, masculine plural, feminine plural, masculine before a vowel
@@ -83,11 +95,11 @@ DETERMINERS = {  # English: French for masculine, feminine, masculine plural, fe
 
 
 def noun_phrases():
-    """(English words before the noun, noun, plural, French words before, French noun, French words behind).
+    """(English words before the noun, noun, plural, French words before, French noun, French words after).
 
     Found in the English words alone, and carried over by the links.
     """
-    for english, french, links in PAIRS:
+    for english, french, links in pairs():
         target = {i: sorted(j for k, j in links if k == i) for i in range(len(english))}
         for i, word in enumerate(english):
             if word in NOUNS and english[i + 1 : i + 2] != ["to"]:
@@ -108,17 +120,17 @@ def adjective_form(english, feminine, plural, following):
 
 
 def test_sizes_and_lengths():
-    assert len({tuple(english) for english in TRAIN.english}) == 20_000
-    for part in PARTS:
+    assert len({tuple(english) for english in parts()[0].english}) == 20_000
+    for part in parts():
         assert len(part.english) == len(part.french) == len(part.alignments)
         lengths = Counter(len(english) - 1 for english in part.english)
         assert min(lengths) == 3 and max(lengths) == 25
         assert all(lengths[length] > len(part.english) / 100 for length in range(4, 26))
 
 
-def test_tokens_are_lower_case_words_and_the_end_is_its_own():
+def test_tokens_are_lower_case_words_and_the_end_is_a_token():
     word = re.compile(r"[a-zàâçèéêëîïôöùûœ-]+'?|aujourd'hui|[,.?]")
-    for english, french, _ in PAIRS:
+    for english, french, _ in pairs():
         assert all(word.fullmatch(token) for token in english + french)
         assert english[-1] == french[-1] and english[-1] in ".?"
         assert not {".", "?"} & set(english[:-1] + french[:-1])
@@ -127,7 +139,7 @@ def test_tokens_are_lower_case_words_and_the_end_is_its_own():
 def test_vocabulary_is_small_and_no_word_of_the_held_out_parts_is_unknown():
     for side, most in (("english", 550), ("french", 750)):
         known, validation, test = (
-            Counter(word for sentence in getattr(part, side) for word in sentence) for part in PARTS
+            Counter(word for sentence in getattr(part, side) for word in sentence) for part in parts()
         )
         assert 400 <= len(known) <= most
         assert not (validation.keys() | test.keys()) - known.keys()
@@ -136,7 +148,7 @@ def test_vocabulary_is_small_and_no_word_of_the_held_out_parts_is_unknown():
 def test_the_same_english_is_always_the_same_french():
     others = [translation_pairs(2_000, split, seed=9, words=(3, 8)) for split in ("train", "validation", "test")]
     known = {}
-    for part in (*PARTS, *others):
+    for part in (*parts(), *others):
         for english, french, links in zip(*part, strict=True):
             assert known.setdefault(tuple(english), (french, links)) == (french, links)
 
@@ -146,7 +158,7 @@ def test_the_same_english_is_always_the_same_french():
 
 def test_elision():
     elided = {"le", "la", "je", "me", "se", "ne", "de", "que"}
-    for _, french, _ in PAIRS:
+    for _, french, _ in pairs():
         for word, following in zip(french, french[1:], strict=False):
             vowel = following.startswith(VOWELS) or following == "y"
             assert not (word in elided and vowel), (word, following)
@@ -159,14 +171,14 @@ SINGULAR_WITH_VOWEL = {noun.french for noun in lexicon().nouns if noun.french.st
 
 
 def test_contraction():
-    for _, french, _ in PAIRS:
+    for _, french, _ in pairs():
         text = " ".join(french)
         assert not re.search(r"\b(de|à) (le|les)\b", text), text
 
 
-def test_negation_has_both_its_halves_around_the_verb():
+def test_both_halves_of_a_negation_are_around_the_verb():
     seen = Counter()
-    for english, french, links in PAIRS:
+    for english, french, links in pairs():
         signs = [word for word in french if word in ("ne", "n'", "pas", "jamais")]
         assert signs[::2] == [word for word in signs if word in ("ne", "n'")]
         assert len(signs) == 2 * sum(word in ("not", "never") for word in english)
@@ -179,9 +191,9 @@ def test_negation_has_both_its_halves_around_the_verb():
     assert min(seen.values()) > 20
 
 
-def test_determiners_and_adjectives_agree_with_their_nouns_and_stand_in_their_places():
+def test_determiners_and_adjectives_agree_with_their_nouns_and_are_in_their_places():
     count = 0
-    for words, noun, plural, before, french, behind in noun_phrases():
+    for words, noun, plural, before, french, after in noun_phrases():
         assert french == (noun.french_plural if plural else noun.french)
         first = [word for word in words[1:] if word in BEFORE_THE_NOUN]
         last = [word for word in words[1:] if word not in BEFORE_THE_NOUN]
@@ -192,7 +204,7 @@ def test_determiners_and_adjectives_agree_with_their_nouns_and_stand_in_their_pl
             following = before[-1]
             before = before[:-1]
         if last:
-            assert behind[0] == adjective_form(last[0], noun.feminine, plural, "")
+            assert after[0] == adjective_form(last[0], noun.feminine, plural, "")
         expected = DETERMINERS[words[0]][noun.feminine + 2 * plural].split()
         assert before[-1] in expected, (words, before, french)
         assert (before[-1] in ("l'", "d'", "cet")) <= following.startswith(VOWELS)
@@ -211,7 +223,7 @@ def test_some_is_de_before_an_adjective_and_des_before_a_noun():
 def test_predicative_adjectives_agree_with_the_pronoun():
     pronouns = {"il": (False, False), "elle": (True, False), "ils": (False, True), "elles": (True, True)}
     seen = Counter()
-    for english, french, links in PAIRS:
+    for english, french, links in pairs():
         for i, word in enumerate(english):
             if word in ADJECTIVES:
                 (j,) = [k for h, k in links if h == i]
@@ -233,7 +245,7 @@ def test_verbs_agree_with_the_pronoun_before_them():
     persons = {"je": 0, "j'": 0, "il": 1, "elle": 1, "nous": 2, "ils": 3, "elles": 3}
     between = {"ne", "n'", "me", "m'", "se", "s'", "le", "la", "les", "l'", "nous", "y"}
     count = Counter()
-    for english, french, links in PAIRS:
+    for english, french, links in pairs():
         for j, word in enumerate(french):
             subject = [english[i] for i, k in links if k == j]
             if word in persons and set(subject) <= {"i", "he", "she", "it", "we", "they", "there"}:
@@ -247,7 +259,7 @@ def test_participles_agree_with_the_subject_after_etre():
     endings = {"il": "", "elle": "e", "ils": "s", "je": "", "nous": "s"}  # "i" and "we" are masculine
     for participle in ("venu", "arrivé", "allé", "parti", "resté"):
         pattern = rf"\b({'|'.join(endings)}) (?:n' |ne )?(?:est|sont|suis|sommes) (?:pas |jamais )?({participle}e?s?)\b"
-        found = Counter(pair for _, french, _ in PAIRS for pair in re.findall(pattern, " ".join(french)))
+        found = Counter(pair for _, french, _ in pairs() for pair in re.findall(pattern, " ".join(french)))
         assert {subject for subject, _ in found} == set(endings)
         assert all(form == participle + endings[subject] for subject, form in found)
 
@@ -256,7 +268,7 @@ def test_participles_agree_with_the_object_before_them():
     genders = {noun.french: noun.feminine for noun in lexicon().nouns}
     plurals = {noun.french_plural: noun.feminine for noun in lexicon().nouns if noun.plural}
     seen = Counter()
-    for _, french, _ in PAIRS:
+    for _, french, _ in pairs():
         for noun, _que, _subject, participle in re.findall(
             r"(\S+) (que|qu') (j'|nous|il|elle|ils) (?:ai|a|avons|ont) (achet\S+|vu\S*|invit\S+|cherch\S+)",
             " ".join(french),
@@ -274,12 +286,12 @@ def test_participles_agree_with_the_object_before_them():
 
 
 def test_every_word_is_linked_and_every_link_is_inside():
-    for english, french, links in PAIRS:
+    for english, french, links in pairs():
         assert {i for i, _ in links} == set(range(len(english)))
         assert {j for _, j in links} == set(range(len(french)))
 
 
-HAND_CHECKED = [  # English, French, links; all are among the 20,000 of seed 0
+HAND_CHECKED = [  # English, French, links; all are among the 20,000 pairs of seed 0
     ("i never leave .", "je ne pars jamais .", "0-0 1-1 1-3 2-2 3-4"),
     ("i did not stop .", "je ne me suis pas arrêté .", "0-0 1-3 2-1 2-4 3-2 3-5 4-6"),
     ("she never stopped .", "elle ne s' est jamais arrêtée .", "0-0 1-1 1-4 2-2 2-3 2-5 3-6"),
@@ -318,7 +330,7 @@ HAND_CHECKED = [  # English, French, links; all are among the 20,000 of seed 0
 
 
 def test_pairs_checked_by_hand():
-    known = {" ".join(english): (french, links) for english, french, links in zip(*TRAIN, strict=True)}
+    known = {" ".join(english): (french, links) for english, french, links in zip(*parts()[0], strict=True)}
     for english, expected_french, expected in HAND_CHECKED:
         french, links = known[english]
         assert " ".join(french) == expected_french
@@ -329,17 +341,17 @@ def test_pairs_checked_by_hand():
 
 
 def test_no_sentence_is_in_two_parts():
-    train, validation, test = ({tuple(english) for english in part.english} for part in PARTS)
+    train, validation, test = ({tuple(english) for english in part.english} for part in parts())
     assert not train & validation and not train & test and not validation & test
 
 
 def neighbours(english):
-    """(relation, noun, verb or adjective) that an English sentence shows; without the grammar some are missed."""
+    """(relation, noun, verb or adjective) that an English sentence shows; without the grammar, some are missed."""
     verbs = {}
     for verb in lexicon().transitive + lexicon().giving + lexicon().intransitive:
         verbs |= {form: verb.english for form in (verb.english, verb.third, verb.past) if form}
     skipped = {"not", "never", "often", "always", "sometimes", "does", "do", "did", "is", "are", "was", "were", "must"}
-    skipped |= {"going", "to", "wants", "want"}  # "want" is no verb of the lexicon: "wants to eat"
+    skipped |= {"going", "to", "wants", "want"}  # "want" is not a verb of the lexicon: "wants to eat"
     for i, word in enumerate(english):
         if word not in NOUNS:
             continue
@@ -368,16 +380,16 @@ def neighbours(english):
 
 def test_held_out_parts_combine_words_that_training_never_does():
     homes = {(r, noun.english, other.english): home for (r, noun, other), home in combinations(lexicon()).items()}
-    seen = [Counter(triple for english in part.english for triple in neighbours(english)) for part in PARTS]
+    seen = [Counter(triple for english in part.english for triple in neighbours(english)) for part in parts()]
     for part, own in zip(seen, ("train", "validation", "test"), strict=True):
         assert {homes[triple] for triple in part} <= {"train", own}
     train, validation, test = (set(part) for part in seen)
-    for part, others in ((VALIDATION, train | test), (TEST, train | validation)):
+    for part, others in zip(parts()[1:], (train | test, train | validation), strict=True):
         new = [any(triple not in others for triple in neighbours(english)) for english in part.english]
-        assert np.mean(new) > 0.6  # the scan misses relative clauses, predicates and more; the grammar knows all
+        assert np.mean(new) > 0.6  # the scan misses relative clauses, predicates and more; the grammar knows them all
 
 
-def test_every_sentence_of_the_test_has_a_combination_of_its_own():
+def test_every_test_sentence_has_a_combination_that_training_lacks():
     homes = {(r, noun.english, other.english): home for (r, noun, other), home in combinations(lexicon()).items()}
     for split in ("train", "validation", "test"):
         grammar = Grammar(lexicon(), split, np.random.default_rng(0))
@@ -389,7 +401,7 @@ def test_every_sentence_of_the_test_has_a_combination_of_its_own():
 
 
 def test_each_word_of_the_lexicon_is_frequent_in_training():
-    count = Counter(word for english in TRAIN.english for word in english)
+    count = Counter(word for english in parts()[0].english for word in english)
     for noun in lexicon().nouns:
         assert count[noun.english] + count[noun.plural] > 40, noun.english
     for adjective in lexicon().adjectives:
@@ -420,7 +432,7 @@ def test_more_samples_begin_with_the_same():
 
 
 @pytest.mark.parametrize("words", [(3, 5), (10, 10), (24, 25)])
-def test_lengths_asked_for(words):
+def test_requested_lengths(words):
     lengths = {len(english) - 1 for english in translation_pairs(300, words=words).english}
     assert lengths == set(range(words[0], words[1] + 1))
 
@@ -428,16 +440,15 @@ def test_lengths_asked_for(words):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"samples": 0}, "Expected samples to be an integer of at least 1, got 0"),
-        ({"samples": 2.5}, "Expected samples to be an integer of at least 1, got 2.5"),
-        ({"seed": -1}, "Expected seed to be an integer of at least 0, got -1"),
-        ({"split": "dev"}, "Expected split to be one of train, validation, test, got 'dev'"),
-        ({"words": 5}, r"Expected words to be a pair \(shortest, longest\) of integers from 3 to 25, got 5"),
-        ({"words": (2, 9)}, r"from 3 to 25, got \(2, 9\)"),
-        ({"words": (9, 4)}, r"from 3 to 25, got \(9, 4\)"),
-        ({"words": (3, 26)}, r"from 3 to 25, got \(3, 26\)"),
-        ({"words": (3.0, 9)}, r"from 3 to 25, got \(3.0, 9\)"),
-        ({"samples": 10**6, "words": (3, 3), "split": "test"}, r"Expected at most \d+ samples of 3 to 3 words"),
+        ({"samples": 0}, "translation_pairs expected samples to be an integer of at least 1, received 0"),
+        ({"samples": 2.5}, "samples to be an integer of at least 1, received 2.5"),
+        ({"seed": -1}, "seed to be an integer of at least 0, received -1"),
+        ({"split": "dev"}, "expected split to be one of train, validation, test, received 'dev'"),
+        ({"words": 5}, r"expected words to be a pair \(shortest, longest\) of integers from 3 to 25, received 5"),
+        ({"words": (2, 9)}, r"from 3 to 25, received \(2, 9\)"),
+        ({"words": (9, 4)}, r"from 3 to 25, received \(9, 4\)"),
+        ({"words": (3, 26)}, r"from 3 to 25, received \(3, 26\)"),
+        ({"words": (3.0, 9)}, r"from 3 to 25, received \(3.0, 9\)"),
     ],
 )
 def test_refuses(arguments, message):
@@ -445,20 +456,26 @@ def test_refuses(arguments, message):
         translation_pairs(**{"samples": 3, **arguments})
 
 
+def test_refuses_more_samples_than_there_are(monkeypatch):
+    monkeypatch.setattr(sys.modules[translation_pairs.__module__], "_PATIENCE", 50)
+    with pytest.raises(ValueError, match=r"expected at most \d+ samples of 3 to 3 words in the split 'test', received"):
+        translation_pairs(10**6, "test", words=(3, 3))
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("[adverbs]\n", "Line 1: expected a section out of nouns, adjectives"),
+        ("[adverbs]\n", "Line 1: expected one of the sections nouns, adjectives"),
         (
             "# words\n[nouns]\napple | pomme | x | food",
-            r"Line 3: expected the fields .* under \[nouns\] names, got 'apple",
+            r"Line 3: expected the fields .* below \[nouns\] names, received 'apple",
         ),
         ("[nouns]\napple | pomme", "Line 2: expected the fields"),
         ("[verbs with an object]\neat, eats, ate | manger, mange | person | food", "Line 2: expected the fields"),
         ("apple | pomme | f | food", "Line 1: expected a section"),
         (
             "[nouns]\napple | pomme | f | food\n[adjectives]\nred | rouge | after | colour | fruit",
-            "'red' goes with fruit, but no noun is of that kind. Kinds of nouns are: apple, food",
+            "'red' goes with fruit, but there is no noun of that kind. The kinds of nouns are: apple, food",
         ),
     ],
 )

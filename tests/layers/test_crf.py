@@ -1,6 +1,8 @@
-"""The CRF against the sum over all paths, in values and gradients, and inside of ordinary Keras models."""
+"""The CRF against the sum over all paths, in values and gradients, and inside ordinary Keras models."""
 
+import gc
 import itertools
+import weakref
 
 import keras
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from keras import ops
 
 from rnnkit import backend
-from rnnkit.layers import CRF, LSTM, CRFLoss, crf
+from rnnkit.layers import CRF, LSTM, CRFLoss, crf, crf_origin
 from tests import crf_oracle, oracles
 from tests.layer_checks import EAGER, MASKS, stateless, to_numpy
 
@@ -18,6 +20,8 @@ SCHEMES = {  # names of tags and the scheme that they are in
     "BIO": (4, ["I-A", "O", "B-B", "B-A"], "BIO"),
     "BIOES": (4, ["E-A", "O", "B-A", "S-A"], "BIOES"),
 }
+# A graph of TensorFlow is made in half the time without XLA; that both train equally is a test of its own.
+QUICK = {"jit_compile": False} if keras.backend.backend() == "tensorflow" else {}
 PRECISIONS = ["float32"] if keras.backend.backend() == "jax" else ["float32", "float64"]  # JAX: no float64 as it comes
 
 
@@ -34,7 +38,7 @@ def randomized(layer, scale=1.5):
 
 
 def oracle_of(scheme):
-    """What tells the legal sequences of the scheme."""
+    """A function that says which sequences are legal."""
     _, names, given = SCHEMES[scheme]
     return None if names is None else crf_oracle.obeys(names, given)
 
@@ -52,7 +56,7 @@ def rows_of(emissions, mask):
 
 
 def spread(values, counts):
-    """Each step where it stood, and zeros elsewhere."""
+    """Each step where it was, and zeros elsewhere."""
     spread = np.zeros((len(counts), *values.shape[1:]), values.dtype)
     spread[counts] = values
     return spread
@@ -432,10 +436,10 @@ def test_fit_predict_and_evaluate_in_an_ordinary_model():
     assert accuracy == pytest.approx((tags == Y)[X != 0].mean())
     decoded = model.get_layer("crf").decode(emissions_of(model), X != 0)
     np.testing.assert_array_equal(tags, to_numpy(decoded.tags))
-    history = model.fit(X, Y, validation_data=(X, Y), epochs=40, batch_size=6, verbose=0).history
-    assert history["val_loss"][-1] < 0.3 * history["val_loss"][0] and history["val_accuracy"][-1] == 1.0
+    history = model.fit(X, Y, validation_data=(X, Y), validation_freq=40, epochs=40, batch_size=6, verbose=0).history
+    assert history["val_loss"][-1] < 0.1 * loss and history["val_accuracy"][-1] == 1.0
     np.testing.assert_array_equal(model.predict(X, verbose=0), Y)
-    assert not crf._origins
+    assert not crf_origin._origins
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -458,6 +462,7 @@ def test_a_step_of_training_is_the_gradient_of_the_log_likelihood():
         np.testing.assert_allclose(new, old - 0.1 * to_numpy(gradient), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_is_the_same_however_it_is_compiled():
     xla = keras.backend.backend() != "torch"  # there, jit_compile means torch.compile, which Keras tests itself
 
@@ -472,7 +477,8 @@ def test_training_is_the_same_however_it_is_compiled():
 
 
 def test_one_file_holds_the_model_and_how_it_is_trained(tmp_path):
-    model = tagger(optimizer="adam", weighted_metrics=[keras.metrics.MeanMetricWrapper(equal, name="accuracy")])
+    accuracy = keras.metrics.MeanMetricWrapper(equal, name="accuracy")
+    model = tagger(optimizer="adam", weighted_metrics=[accuracy], how={"run_eagerly": EAGER})
     model.fit(X, Y, verbose=0, epochs=2)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -508,19 +514,19 @@ def test_sample_weight_weighs_whole_sequences():
 
 
 def test_an_illegal_label_shows_in_the_loss_and_leaves_the_weights_sound():
-    model, illegal = tagger(), Y.copy()
+    model, illegal = tagger(how={"run_eagerly": EAGER}), Y.copy()
     illegal[0, 0] = 2
     assert model.train_on_batch(X, illegal) == np.inf
-    without = tagger()
+    without = tagger(how={"run_eagerly": EAGER})
     without.train_on_batch(X, Y, sample_weight=np.array([0.0, 1, 1, 1, 1, 1]))
     for value, same in zip(model.get_weights(), without.get_weights(), strict=True):
         np.testing.assert_allclose(value, same, atol=1e-6)
 
 
 def test_labels_in_part_train_a_model():
-    model, sets = tagger(), np.eye(3, dtype=bool)[Y]
+    model, sets = tagger(how=QUICK), np.eye(3, dtype=bool)[Y]
     assert model.evaluate(X, sets, batch_size=6, verbose=0) == pytest.approx(losses_of(model).mean(), rel=1e-5)
-    sets[:, 1] = True  # nobody knows the second tags
+    sets[:, 1] = True  # the second tags are unknown
     loss = model.evaluate(X, sets, batch_size=6, verbose=0)
     assert 0 < loss < losses_of(model).mean() - 0.1
     model.fit(X, sets, epochs=5, batch_size=6, verbose=0)
@@ -535,13 +541,13 @@ def test_half_precision_stops_at_the_emissions(policy):
     losses = [float(model.train_on_batch(X, Y)) for _ in range(4)]
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
-    emissions = np.random.default_rng(0).normal(scale=30, size=(2, 300, 3)).astype("float32")
+    emissions = np.random.default_rng(0).normal(scale=90, size=(2, 100, 3)).astype("float32")
     same = CRF(3, constraints=NAMES)
     same.build(emissions.shape)
     same.set_weights(layer.get_weights())
     tags = same(emissions)
     np.testing.assert_array_equal(to_numpy(layer(emissions)), to_numpy(tags))
-    values = [to_numpy(CRFLoss()(np.zeros((2, 300), "int32"), crf(emissions))) for crf in (layer, same)]
+    values = [to_numpy(CRFLoss()(np.zeros((2, 100), "int32"), crf(emissions))) for crf in (layer, same)]
     assert values[0] == values[1] and np.isfinite(values[0])
     low = ops.cast(emissions, policy.removeprefix("mixed_"))
     np.testing.assert_array_equal(
@@ -550,14 +556,15 @@ def test_half_precision_stops_at_the_emissions(policy):
 
 
 def test_a_mask_that_is_given_counts_as_one_that_is_carried():
-    """The next Keras carries fewer masks: a model may have its mask as an input."""
+    """The next Keras passes fewer masks on: a model may have its mask as an input."""
     keras.utils.set_random_seed(3)
     x, mask = np.random.default_rng(1).normal(size=(6, 5, 4)).astype("float32"), X != 0
     inputs = [keras.Input((None, 4)), keras.Input((None,), dtype="bool")]
     layer = CRF(3, constraints=NAMES)
     emissions = keras.layers.Dense(3)(inputs[0])
     model = keras.Model(inputs, layer(emissions, mask=inputs[1]))
-    model.compile("adam", loss=CRFLoss(), weighted_metrics=[keras.metrics.MeanMetricWrapper(equal, name="accuracy")])
+    accuracy = keras.metrics.MeanMetricWrapper(equal, name="accuracy")
+    model.compile("adam", loss=CRFLoss(), weighted_metrics=[accuracy], **QUICK)
     loss, accuracy = model.test_on_batch([x, mask], Y)
     emissions = keras.Model(inputs[0], emissions)(x)
     assert loss == pytest.approx(-to_numpy(layer.log_likelihood(emissions, Y, mask)).mean(), rel=1e-5)
@@ -566,14 +573,15 @@ def test_a_mask_that_is_given_counts_as_one_that_is_carried():
     assert accuracy == pytest.approx((tags == Y)[mask].mean())
 
 
-def test_beside_another_output():
+def test_next_to_another_output():
     words = keras.Input((5,), dtype="int32")
     vectors = keras.layers.Embedding(10, 6, mask_zero=True)(words)
     emissions = keras.layers.Dense(3)(vectors)
     tags = CRF(3, name="tags")(emissions)
     topic = keras.layers.Dense(1, name="topic")(keras.layers.GlobalAveragePooling1D()(vectors))
     model = keras.Model(words, {"tags": tags, "topic": topic})
-    model.compile("sgd", loss={"tags": CRFLoss(), "topic": "mse"}, loss_weights={"tags": 2.0, "topic": 1.0})
+    losses, weights = {"tags": CRFLoss(), "topic": "mse"}, {"tags": 2.0, "topic": 1.0}
+    model.compile("sgd", loss=losses, loss_weights=weights, run_eagerly=EAGER)
     x, y = X[:4], {"tags": Y[:4], "topic": np.ones((4, 1))}
     total, of_tags, of_topic = model.test_on_batch(x, y)
     assert total == pytest.approx(2 * of_tags + of_topic, rel=1e-5)
@@ -582,6 +590,30 @@ def test_beside_another_output():
     assert of_tags == pytest.approx(-to_numpy(wanted).mean(), rel=1e-5)
     model.train_on_batch(x, y)
     assert set(model.predict_on_batch(x)) == {"tags", "topic"}
+
+
+@pytest.mark.parametrize("run", ["compiled", "eager"])
+def test_nothing_is_left_of_a_model(run):
+    model = tagger(how=QUICK)
+    if run == "eager":
+        tags = model(X)  # does not keep the layer that made it
+        CRFLoss()(Y, tags)
+    else:
+        model.fit(X, Y, verbose=0)
+        model.predict(X, verbose=0)
+    references = [weakref.ref(one) for one in [*model._flatten_layers(), *model.variables]]
+    del model
+    keras.backend.clear_session()
+    gc.collect()
+    assert [reference() for reference in references if reference() is not None] == []
+    assert not crf_origin._origins
+
+
+def test_a_layer_that_is_gone_has_no_loss():
+    tags = CRF(3)(np.zeros((2, 4, 3), "float32"))
+    gc.collect()
+    with pytest.raises(ValueError, match="received those of a layer that no longer exists: keep the layer"):
+        CRFLoss()(np.zeros((2, 4), "int32"), tags)
 
 
 def test_only_the_output_of_a_crf_has_a_loss():
@@ -593,12 +625,12 @@ def test_only_the_output_of_a_crf_has_a_loss():
 
 
 def test_moves_between_tags_are_learned():
-    """Emissions say nothing at every other step; only the order of the tags does."""
+    """Emissions say nothing at every other step; only the order of the tags helps."""
     y = np.array([[0, 1, 2] * 3, [1, 2, 0] * 3, [2, 0, 1] * 3])
     x = np.eye(3)[y] * (np.arange(9) % 2 == 0)[:, None]
     inputs = keras.Input((9, 3))
     model = keras.Model(inputs, CRF(3)(inputs))
-    model.compile(keras.optimizers.Adam(0.3), loss=CRFLoss())
+    model.compile(keras.optimizers.Adam(0.3), loss=CRFLoss(), **QUICK)
     assert (model.predict(x, verbose=0) == y).mean() < 0.8
     model.fit(x, y, epochs=15, verbose=0)
     np.testing.assert_array_equal(model.predict(x, verbose=0), y)
@@ -641,11 +673,11 @@ def test_symbolic_shapes_equal_eager_ones():
         ((3, ["O", "B-X", "<pad>"]), "a tag such as 'O', 'B-PER' or 'I-PER', received '<pad>'"),
         ((3, ["O", "B-X", 7]), "received 7"),
         ((3, ["O", "B-X", "E-X"], "BIO"), "prefixes O, B, I, received 'E-X'"),
-        ((3, ["O", "I-X", "B-Y"]), r"no BIO sequence of .* holds \['I-X'\]. Give the scheme"),
-        ((3, ["O", "B-X", "S-Y"]), r"no BIOES sequence of .* holds \['B-X'\]"),
+        ((3, ["O", "I-X", "B-Y"]), r"no BIO sequence contains \['I-X'\]: give the scheme"),
+        ((3, ["O", "B-X", "S-Y"]), r"no BIOES sequence contains \['B-X'\]"),
         ((2, ["B-X", "E-X"]), "a sequence of any length is possible, .* 'O' is missing"),
         ((2, ["O", "B-X"], "IO"), "a scheme out of IOB1, BIO, BIOES"),
-        ((2, None, "BIO"), "expected constraints, the names of all tags, beside scheme='BIO'"),
+        ((2, None, "BIO"), "expected constraints, the names of all tags, along with scheme='BIO'"),
     ],
 )
 def test_bad_arguments(arguments, match):

@@ -292,7 +292,7 @@ def test_tokens_have_a_time_axis(shape):
 def test_an_attention_cell_needs_its_memory():
     decoder = decoder_of("attention", scheduled_sampling=True)
     for training in (False, True):
-        with pytest.raises(ValueError, match="nothing to look at: give the layer initial_state=cell.initial_state"):
+        with pytest.raises(ValueError, match="a memory to attend to, received no initial state: give the layer initial_state=cell"):
             decoder(TOKENS, training=training)
 
 
@@ -300,7 +300,7 @@ def test_what_is_drawn_for_each_step_cannot_be_drawn_in_sampled_runs():
     for cell in (LSTMCell(2, dropout=0.1, dropout_each_step=True), ResidualCell(ZoneoutCell(LSTMCell(2)))):
         parts = keras.layers.Embedding(3, 2), cell, keras.layers.Dense(3)
         Decoder(*parts)
-        with pytest.raises(ValueError, match=r"Decoder\(scheduled_sampling=True\) knows the inputs only step by step"):
+        with pytest.raises(ValueError, match=r"Decoder\(scheduled_sampling=True\) expected a cell that draws nothing for each step"):
             Decoder(*parts, scheduled_sampling=True)
 
 

@@ -1,4 +1,4 @@
-"""What is trained on two devices, in two processes, and through the death of one, against one process alone."""
+"""Training on two devices, in two processes, and through the death of one of them, against one process alone."""
 
 import contextlib
 import json
@@ -14,13 +14,14 @@ import keras
 import numpy as np
 import pytest
 
-import rnnkit.layers  # noqa: F401  (Keras finds the layers of a saved model by it)
+import rnnkit.layers  # noqa: F401  (registers the layers of a saved model)
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE, MODELS = ROOT / "examples" / "distributed_ner.py", ROOT / "tests" / "distributed_models.py"
-HANGS = 600  # seconds after which a process is given up
+HANGS = 600  # seconds after which we give up on a process
 QUICK, TWO_DEVICES = "--xla_backend_optimization_level=0", "--xla_force_host_platform_device_count=2"
 BACKEND = keras.backend.backend()
+pytestmark = pytest.mark.slow
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute is TensorFlow's own")
 on_jax = pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution.DataParallel needs JAX")
 
@@ -58,26 +59,26 @@ def test_data_parallel(models):
 @on_tensorflow
 def test_a_run_survives_the_death_of_a_worker(tmp_path):
     alone, together = tmp_path / "alone", tmp_path / "together"
-    with Child(EXAMPLE, "--epochs", "4", "--folder", alone, log=tmp_path / "log") as child:
+    with Child(EXAMPLE, "--epochs", "3", "--folder", alone, log=tmp_path / "log") as child:
         undisturbed = losses(child.succeeds())
-    assert [*undisturbed] == [1, 2, 3, 4]
+    assert [*undisturbed] == [1, 2, 3]
 
-    commands = [(EXAMPLE, "--epochs", "4", "--folder", together)] * 2
+    commands = [(EXAMPLE, "--epochs", "3", "--folder", together)] * 2
     with workers(*commands, folder=tmp_path) as (victim, other):
         begin = time.monotonic()
-        while 2 not in losses(victim.output()):
+        while 1 not in losses(victim.output()):
             assert victim.poll() is None and time.monotonic() < begin + HANGS, victim.output()
             time.sleep(0.02)
         victim.kill()
         victim.wait(HANGS)
         assert other.wait(HANGS) != 0
     before = losses(victim.output())
-    assert 4 not in before
+    assert 3 not in before
 
     with workers(*commands, folder=tmp_path) as (first, second):
         after = losses(first.succeeds())
         second.succeeds()
-    assert [*after] in ([3, 4], [4])  # the fourth alone if the third was over when the kill came
+    assert [*after] in ([2, 3], [3])  # only the third if the second was over before the kill
     for epoch, loss in [*before.items(), *after.items()]:
         assert loss == pytest.approx(undisturbed[epoch], rel=1e-5)
     for weight, expected in zip(saved_weights(together), saved_weights(alone), strict=True):
@@ -90,7 +91,10 @@ def assert_same(results, reference):
     for name, value in results.items():
         np.testing.assert_allclose(value, reference[name], rtol=1e-4, atol=1e-6, err_msg=name)
     falls = {name: value[-1] < value[0] for name, value in reference.items() if name.endswith("loss")}
-    assert len(falls) == 10 and all(falls.values()), falls
+    assert len(falls) == 3 and all(falls.values()), falls
+    before = {name for name in reference if ", before: " in name}
+    still = [name for name in before if (reference[name] == reference[name.replace("before", "after")]).all()]
+    assert len(before) > 40 and not still, still
 
 
 def results(file, run):
@@ -107,7 +111,7 @@ def saved_weights(folder):
 
 
 class Child(subprocess.Popen):
-    """A process of this Python, without GPUs, that does not outlive its `with` block."""
+    """A process with this Python and without GPUs, which ends with its `with` block."""
 
     def __init__(self, *command, log, **environment):
         self.log = log
@@ -129,7 +133,7 @@ class Child(subprocess.Popen):
 
 @contextlib.contextmanager
 def workers(*commands, folder):
-    """The workers of a cluster on this machine, one process for each command."""
+    """The workers of a cluster on this machine, one process per command."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in commands]
         addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]

@@ -1,4 +1,4 @@
-"""The next Keras (3.16) stops `RNN`, `Bidirectional` and `TimeDistributed` from passing masks on. Ours go on."""
+"""Keras 3.16 will stop passing masks on from `RNN`, `Bidirectional` and `TimeDistributed`. Ours pass them on."""
 
 import keras
 import numpy as np
@@ -10,8 +10,9 @@ from rnnkit.layers import GRU, LSTM, Bidirectional, LearnedInitialState, Recurre
 from tests.layer_checks import stateless, to_numpy
 
 CLASSES = 3
-IDS = np.array([[4, 2, 1, 3, 2], [3, 1, 0, 0, 0], [1, 2, 4, 0, 0], [0, 0, 2, 3, 1], [2, 0, 3, 0, 1]])
-LABELS = np.array([[0, 1, 2, 1, 0], [2, 1, 0, 0, 0], [1, 0, 2, 0, 0], [0, 0, 1, 2, 0], [2, 0, 0, 0, 1]])
+IDS = np.array([[4, 2, 1, 3, 2], [3, 1, 4, 0, 0], [1, 2, 4, 0, 0], [0, 0, 2, 3, 1], [2, 0, 3, 0, 1]])
+LABELS = np.array([[0, 1, 2, 1, 0], [2, 1, 1, 0, 0], [1, 0, 2, 0, 0], [0, 0, 1, 2, 0], [2, 0, 0, 0, 1]])
+LENGTHS = (IDS > 0).sum(axis=1)
 TAGGERS = {
     "LSTM on LSTM": lambda: [LSTM(4, return_sequences=True), LSTM(4, return_sequences=True)],
     "Recurrent": lambda: [Recurrent(keras.layers.GRUCell(4), return_sequences=True), GRU(4, return_sequences=True)],
@@ -43,7 +44,7 @@ OF_KERAS = {
 
 @pytest.fixture
 def next_keras(monkeypatch):
-    """The constructors of Keras's three layers end as they do in its next version."""
+    """Lets the constructors of Keras's three layers end as they do in its next version."""
 
     def patch():
         for kind in (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed):
@@ -78,22 +79,29 @@ def results(layers, labels):
     return [outputs, loss, *model.get_weights()]
 
 
-def alone(layers, labels):
-    """The same, from each row alone without its padding and without a mask."""
+def without_padding(layers, labels):
+    """The same from rows without their padding, those of one length as a batch, and without a mask."""
     model = model_of(layers)
     model.layers[0].mask_zero = False
-    rows = [ids[ids > 0][None] for ids in IDS]
-    outputs = [to_numpy(model(row))[0] for row in rows]
-    targets = [labels[b][ids > 0] if labels.ndim == 2 else labels[b : b + 1] for b, ids in enumerate(IDS)]
+    batches = []
+    for length in np.unique(LENGTHS):
+        rows = LENGTHS == length
+        unmasked = IDS[rows] > 0
+        targets = labels[rows][unmasked].reshape(-1, length) if labels.ndim == 2 else labels[rows]
+        batches.append((rows, IDS[rows][unmasked].reshape(-1, length), targets))
 
     def loss(*weights):
         total = 0.0
-        for row, target in zip(rows, targets, strict=True):
-            probabilities = ops.reshape(stateless(model, weights, row)[0], (-1, CLASSES))
-            picked = ops.sum(probabilities * ops.one_hot(ops.convert_to_tensor(target), CLASSES), axis=-1)
+        for _, ids, targets in batches:
+            probabilities = stateless(model, weights, ids)[0]
+            picked = ops.sum(probabilities * ops.one_hot(ops.convert_to_tensor(targets), CLASSES), axis=-1)
             total = total - ops.sum(ops.log(picked))
-        return total / sum(len(target) for target in targets)
+        return total / sum(targets.size for _, _, targets in batches)
 
+    outputs = [None] * len(IDS)
+    for rows, ids, _ in batches:
+        for row, output in zip(np.flatnonzero(rows), to_numpy(model(ids)), strict=True):
+            outputs[row] = output
     weights = model.get_weights()
     tensors = [ops.convert_to_tensor(weight) for weight in weights]
     gradients = [to_numpy(gradient) for gradient in backend.gradient(loss, tensors)]
@@ -102,7 +110,7 @@ def alone(layers, labels):
 
 @pytest.mark.parametrize("name", TAGGERS)
 def test_a_tagger_sees_no_padding(name, next_keras):
-    expected, loss, weights = alone(TAGGERS[name], LABELS)
+    expected, loss, weights = without_padding(TAGGERS[name], LABELS)
     today = results(TAGGERS[name], LABELS)
     next_keras()
     tomorrow = results(TAGGERS[name], LABELS)
@@ -117,7 +125,7 @@ def test_a_tagger_sees_no_padding(name, next_keras):
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_classifier_sees_no_padding(name, next_keras):
-    expected, loss, weights = alone(CLASSIFIERS[name], LABELS[:, 2])
+    expected, loss, weights = without_padding(CLASSIFIERS[name], LABELS[:, 2])
     today = results(CLASSIFIERS[name], LABELS[:, 2])
     next_keras()
     tomorrow = results(CLASSIFIERS[name], LABELS[:, 2])
@@ -131,8 +139,8 @@ def test_a_classifier_sees_no_padding(name, next_keras):
 
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
 @pytest.mark.parametrize("name", OF_KERAS)
-def test_of_keras_alone_the_next_version_reads_the_padding(name, next_keras):
-    """The control: were it not so, the tests above could not fail."""
-    _, loss, _ = alone(OF_KERAS[name], LABELS)
+def test_layers_of_the_next_keras_alone_read_the_padding(name, next_keras):
+    """The control: if they did not, the tests above could not fail."""
+    _, loss, _ = without_padding(OF_KERAS[name], LABELS)
     next_keras()
     assert abs(results(OF_KERAS[name], LABELS)[1] - loss) > 1e-3

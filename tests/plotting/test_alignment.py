@@ -60,8 +60,8 @@ def test_source_on_top_target_on_the_left():
 def test_links_are_outlined():
     axes = plotting.plot_alignment(np.zeros((2, 3)), "abc", "xy", links=[(2, 0), (1, 1)], label=None)
     squares = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    centres = {tuple(map(round, patch.get_center())) for patch in squares}
-    assert centres == {(2, 0), (1, 1)} and not any(patch.get_fill() for patch in squares)
+    centers = {tuple(map(round, patch.get_center())) for patch in squares}
+    assert centers == {(2, 0), (1, 1)} and not any(patch.get_fill() for patch in squares)
     assert len(axes.figure.axes) == 1
 
 
@@ -83,14 +83,14 @@ def test_long_words_do_not_cover_each_other():
 def test_scripts_of_the_default_font_are_drawn_without_a_warning(words):
     words = words.split()
     axes = plotting.plot_alignment(np.eye(len(words)), words, words)
-    axes.figure.canvas.draw()  # a missing glyph or bad mathematics would warn or raise here
+    axes.figure.canvas.draw()  # a missing glyph or invalid math would warn or raise here
     assert [label.get_text() for label in axes.get_yticklabels()] == [readable(word) for word in words]
     assert not any(label.get_parse_math() for label in [*axes.get_xticklabels(), *axes.get_yticklabels()])
 
 
 @pytest.fixture
 def own_fonts(monkeypatch):
-    """As on a machine with no fonts but those that Matplotlib brings along."""
+    """As on a machine with only the fonts that Matplotlib ships."""
     fonts = [font for font in font_manager.fontManager.ttflist if "mpl-data" in font.fname]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", fonts)
 
@@ -103,7 +103,7 @@ def test_a_script_without_a_font_is_refused_with_advice(own_fonts, words, script
         plotting.plot_alignment(np.eye(len(words)), words, words)
 
 
-def test_an_installed_font_is_found_for_what_the_chosen_one_lacks(own_fonts, monkeypatch):
+def test_an_installed_font_is_found_for_characters_that_the_chosen_one_lacks(own_fonts, monkeypatch):
     monkeypatch.setitem(plt.rcParams, "font.family", ["STIXSizeOneSym"])
     words = ["да", "שלום"]
     assert families_for(["("]) == ["STIXSizeOneSym"]
@@ -128,7 +128,7 @@ def test_words_from_right_to_left_before_matplotlib_3_11(word):
 @pytest.mark.skipif(matplotlib.__version_info__ < (3, 11), reason="Matplotlib draws from left to right only")
 @pytest.mark.parametrize("word", [word for word in HEBREW_AND_ARABIC if not any(map(unicodedata.combining, word))])
 def test_the_picture_is_that_of_a_later_matplotlib(word):
-    """A mark in front makes Matplotlib keep the order: then the picture is the one of the word as it orders it."""
+    """An override in front makes Matplotlib keep the order; the picture must then be that of the word alone."""
 
     def picture(text):
         figure = plt.figure(figsize=(3, 1))
@@ -145,7 +145,7 @@ def test_other_words_stay_as_they_are(word):
     assert in_drawing_order(word) == readable(word) == word
 
 
-def test_readable_leaves_the_order_to_matplotlib_where_it_knows_it(monkeypatch):
+def test_readable_leaves_the_order_to_a_matplotlib_that_knows_it(monkeypatch):
     monkeypatch.setattr("matplotlib.__version_info__", (3, 10, 0, "final", 0))
     assert readable("שלום") == "םולש"
     monkeypatch.setattr("matplotlib.__version_info__", (3, 11, 0, "final", 0))

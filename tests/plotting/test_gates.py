@@ -12,7 +12,7 @@ def close_figures():
     plt.close("all")
 
 
-def test_gates_stand_under_their_characters():
+def test_gates_are_above_their_characters():
     gates = np.arange(12).reshape(3, 4) / 12  # three characters, four units
     axes = plotting.gates_over_text(gates, "a b", units=[3, 0], names=["last", "first"])
     np.testing.assert_allclose(axes.images[0].get_array(), [gates[:, 3], gates[:, 0]])
@@ -34,7 +34,7 @@ def test_gates_of_another_length_are_refused(shape):
 
 
 @pytest.mark.parametrize("units", [[4], [-1]])
-def test_units_that_are_not_there_are_refused(units):
+def test_missing_units_are_refused(units):
     with pytest.raises(ValueError, match="expected units from 0 to 3, received"):
         plotting.gates_over_text(np.zeros((3, 4)), "abc", units=units)
 
@@ -68,7 +68,7 @@ def test_histograms_of_a_gru_on_given_axes():
         ({"C": np.zeros(3)}, None, "at least one gate of i, f, o, z, r"),
         ({"f": np.array([0.5, 1.5])}, None, "values of f from 0 to 1, received 0.5 to 1.5"),
         ({"f": np.array([np.nan, np.nan])}, None, "at least one gate"),
-        ({"f": np.zeros(3), "i": np.zeros(3)}, 1, "expected 2 axes, one for each gate, received 1"),
+        ({"f": np.zeros(3), "i": np.zeros(3)}, 1, "expected 2 axes, one per gate, received 1"),
     ],
 )
 def test_histograms_refuse(gates, axes, message):
@@ -94,9 +94,9 @@ def test_flows_are_drawn_over_the_steps_back():
 
 def test_flows_refuse():
     flow = GradientFlow(np.ones((1, 3)), np.ones((1, 3)), None, 1.0)
-    with pytest.raises(ValueError, match="quantity to be in .*'jacobian_products', 'state_gradients'.*, received 'f'"):
+    with pytest.raises(ValueError, match="quantity to be one of jacobian_products, state_gradients, received 'f'"):
         plotting.gradient_flow(flow, quantity="f")
-    with pytest.raises(ValueError, match="at least one flow"):
+    with pytest.raises(ValueError, match="at least one result"):
         plotting.gradient_flow({})
 
 
@@ -115,11 +115,11 @@ def test_the_parcels_on_the_belt_add_up_to_the_cell_state():
         tops[step] = max(tops[step], bar.get_y() + bar.get_height())
         bottoms[step] = min(bottoms[step], bar.get_y() + bar.get_height())
     np.testing.assert_allclose(sums, states)
-    np.testing.assert_allclose(tops + bottoms, states)  # stacked without gaps, upwards and downwards
+    np.testing.assert_allclose(tops + bottoms, states)  # stacked without gaps, upward and downward
     assert [tick.get_text() for tick in axes.get_xticklabels()] == list("abcdef")
 
 
 @pytest.mark.parametrize("forget, added, names", [([1, 1], [1], None), ([1], [1], ["a", "b"]), ([[1]], [[1]], None)])
-def test_the_belt_refuses_what_does_not_fit(forget, added, names):
-    with pytest.raises(ValueError, match="as many names, forget gates and added values"):
+def test_the_belt_refuses_other_lengths(forget, added, names):
+    with pytest.raises(ValueError, match="forget gates, added values and names of one length"):
         plotting.conveyor_belt(forget, added, names)

@@ -18,17 +18,17 @@ def test_show_closes_the_figure(monkeypatch):
     assert not plt.fignum_exists(figure.number)
 
 
-def test_heat_map_refuses_names_that_do_not_fit():
+def test_heat_map_refuses_labels_that_do_not_fit():
     with pytest.raises(ValueError, match=r"expected values of shape \(rows, columns\) = \(1, 2\), received \(2, 2\)"):
         plotting.heat_map(np.zeros((2, 2)), rows=["a"], columns=["x", "y"])
 
 
-def test_heat_map_numbers_can_be_read_on_light_and_on_dark():
+def test_heat_map_numbers_are_readable_on_light_and_dark_cells():
     axes = plotting.heat_map([[0.0, 1.0]], rows=["a"], columns=["x", "y"], numbers="{:.0f}")
     assert [text.get_color() for text in axes.texts] == ["black", "white"]
 
 
-def test_diverging_colours_have_zero_in_the_middle():
+def test_diverging_colors_have_zero_in_the_middle():
     axes = plotting.heat_map([[-1.0, 3.0]], rows=["a"], columns=["x", "y"], diverging=True)
     assert axes.images[0].get_clim() == (-3.0, 3.0)
 
@@ -36,7 +36,7 @@ def test_diverging_colours_have_zero_in_the_middle():
 def test_labels_do_not_cover_each_other():
     _, axes = plt.subplots(figsize=(6, 4))
     points = np.stack(np.meshgrid(np.arange(4.0), np.arange(5.0)), -1).reshape(-1, 2)
-    plotting.labelled_points(points, [f"word {index}" for index in range(20)], axes=axes)
+    plotting.labeled_points(points, [f"word {index}" for index in range(20)], axes=axes)
     boxes = [text.get_window_extent() for text in axes.texts]
     assert len(boxes) == 20
     assert not any(a.overlaps(b) for index, a in enumerate(boxes) for b in boxes[:index])

@@ -15,7 +15,7 @@ def close_figures():
 def test_stack_has_its_boxes_arrows_and_sums(depth, steps, residual):
     axes = plotting.draw_stack(depth, steps, residual, axes=plt.figure().gca())
     names = [text.get_text() for text in axes.texts]
-    around = steps * (depth - 1) if residual else 0  # every layer but the lowest
+    around = steps * (depth - 1) if residual else 0  # every layer except the lowest
     assert names.count("+") == around
     assert len(names) - around == steps * (depth + 2)  # x, the layers, y
     boxes = [patch for patch in axes.patches if type(patch).__name__ == "FancyBboxPatch"]

@@ -8,13 +8,28 @@ from rnnkit import layers
 from rnnkit.training import ScheduledSampling, inverse_sigmoid_decay
 
 
+TOKENS = np.random.default_rng(0).integers(1, 6, (24, 8))
+
+
 def decoder(scheduled_sampling=True):
     parts = keras.layers.Embedding(6, 3), layers.GRUCell(4), keras.layers.Dense(6)
     return layers.Decoder(*parts, scheduled_sampling=scheduled_sampling, seed=1)
 
 
+@pytest.fixture(scope="module")
+def model():
+    """One model for all schedules: it takes long to compile."""
+    return model_of(decoder())
+
+
+def model_of(layer):
+    model = keras.Sequential([keras.Input((8,), dtype="int32"), layer])
+    model.compile(keras.optimizers.SGD(1.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
 class Watch(keras.callbacks.Callback):
-    """Keeps the sampling rate that each batch was trained with."""
+    """Keeps the sampling rate with which each batch was trained."""
 
     def __init__(self, decoder):
         super().__init__()
@@ -25,48 +40,36 @@ class Watch(keras.callbacks.Callback):
         self.rates.append(float(keras.ops.convert_to_numpy(rate)))
 
 
-def fitted(schedule, a_decoder=None, model=None):
-    """The sampling rate after each of 6 batches, in two calls of `fit` with one callback."""
-    a_decoder = a_decoder or decoder()
-    model = model or keras.Sequential([keras.Input((4,), dtype="int32"), a_decoder])
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    tokens, callback, watch = np.ones((6, 4), "int32"), ScheduledSampling(a_decoder, schedule), Watch(a_decoder)
-    for _ in range(2):
-        model.fit(tokens, tokens, batch_size=2, verbose=0, shuffle=False, callbacks=[callback, watch])
+def fitted(model, schedule):
+    """The sampling rate with which each of 6 batches was trained, in two calls of `fit` with one callback."""
+    (decoder,) = model.layers
+    rng, start = np.random.default_rng(0), decoder.get_weights()
+    decoder.set_weights([rng.normal(scale=0.5, size=weight.shape).astype(weight.dtype) for weight in start])
+    callback, watch = ScheduledSampling(decoder, schedule), Watch(decoder)
+    for rows in (slice(0, 12), slice(12, 24)):
+        inputs, targets = TOKENS[rows], np.roll(TOKENS[rows], -1, axis=1)
+        model.fit(inputs, targets, batch_size=4, verbose=0, shuffle=False, callbacks=[callback, watch])
     return watch.rates
 
 
-def test_the_rate_follows_the_schedule_over_several_calls_of_fit():
-    np.testing.assert_allclose(fitted(lambda batches: 1 - batches / 10), [0, 0.1, 0.2, 0.3, 0.4, 0.5], atol=1e-6)
+def test_the_rate_follows_the_schedule_over_several_calls_of_fit(model):
+    np.testing.assert_allclose(fitted(model, lambda batches: 1 - batches / 10), [0, 0.1, 0.2, 0.3, 0.4, 0.5], atol=1e-6)
 
 
-def test_training_takes_the_rate_of_each_batch():
-    """A schedule that begins with one batch of teacher forcing trains, from the second batch on, as one without it."""
+def test_training_takes_the_rate_of_each_batch(model):
+    """A decoder that samples from the second batch on ends with other weights than one that never samples."""
 
     def trained(schedule):
-        a_decoder = decoder()
-        model = keras.Sequential([keras.Input((8,), dtype="int32"), a_decoder])
-        model.compile(keras.optimizers.SGD(1.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        rng = np.random.default_rng(0)
-        a_decoder.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in a_decoder.get_weights()])
-        tokens = rng.integers(1, 6, (40, 8))
-        model.fit(
-            tokens[:, :8],
-            np.roll(tokens, -1, axis=1),
-            batch_size=4,
-            verbose=0,
-            shuffle=False,
-            callbacks=[ScheduledSampling(a_decoder, schedule)],
-        )
-        return np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)) for v in a_decoder.trainable_variables])
+        fitted(model, schedule)
+        return np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables])
 
     forced, sampled = trained(lambda batches: 1.0), trained(lambda batches: float(batches == 0))
     assert np.abs(forced - sampled).max() > 1e-3
 
 
-def test_schedules_of_keras_work():
+def test_schedules_of_keras_work(model):
     linear = keras.optimizers.schedules.PolynomialDecay(1.0, decay_steps=4, end_learning_rate=0.2)
-    np.testing.assert_allclose(fitted(linear), [0, 0.2, 0.4, 0.6, 0.8, 0.8], atol=1e-6)
+    np.testing.assert_allclose(fitted(model, linear), [0, 0.2, 0.4, 0.6, 0.8, 0.8], atol=1e-6)
 
 
 def test_inverse_sigmoid_decay_is_the_equation():
@@ -83,12 +86,12 @@ def test_k_must_be_above_one(k):
         inverse_sigmoid_decay(k)
 
 
-def test_wrong_arguments_are_refused():
+def test_wrong_arguments_are_refused(model):
     with pytest.raises(ValueError, match=r"expected a rnnkit.layers.Decoder\(..., scheduled_sampling=True\)"):
         ScheduledSampling(decoder(scheduled_sampling=False), lambda batches: 1.0)
     with pytest.raises(ValueError, match="schedule to be a function"):
         ScheduledSampling(decoder(), 0.5)
     with pytest.raises(ValueError, match="to return a probability, received 1.5 for batch 0"):
-        fitted(lambda batches: 1.5)
+        fitted(model, lambda batches: 1.5)
     with pytest.raises(ValueError, match="to be part of the model"):
-        fitted(lambda batches: 1.0, model=keras.Sequential([keras.layers.Embedding(6, 6)]))
+        model.fit(TOKENS, TOKENS, verbose=0, callbacks=[ScheduledSampling(decoder(), lambda batches: 1.0)])

@@ -1,20 +1,22 @@
-"""PyTorch's `rnnkit.backend.chains`: the functions of `chains_keras`, with as few operations a step as can be.
+"""PyTorch's recursions over a batch of linear chains: those of `rnnkit.backend.chains`, which describes them.
 
-There, the calls of `keras.ops` would take longer than the little work of one step.
+They take as few operations per step as possible: the calls of `keras.ops` would take longer than the little work of one
+step.
 """
 
 import torch
+from torch import Tensor
 
 
-def sums(emissions, start, transitions):
-    return _forward(emissions, start, transitions, lambda scores: torch.logsumexp(scores, 0), every=1)
+def forward(emissions: Tensor, start: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:
+    return _loop_forward(emissions, start, transitions, lambda scores: torch.logsumexp(scores, 0), every=1)
 
 
-def bests(emissions, start, transitions):
-    return _forward(emissions, start, transitions, lambda scores: torch.amax(scores, 0), every=8)
+def viterbi(emissions: Tensor, start: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:
+    return _loop_forward(emissions, start, transitions, lambda scores: torch.amax(scores, 0), every=8)
 
 
-def smoothed(sums, transitions, ends):
+def backward(sums: Tensor, transitions: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     after, steps, transitions = torch.zeros_like(ends[0]), [], transitions.unsqueeze(-1)
     moves = torch.zeros_like(transitions)
     for alpha, end in zip(reversed(sums.unbind()), reversed(ends.unbind()), strict=True):
@@ -25,7 +27,7 @@ def smoothed(sums, transitions, ends):
     return torch.stack(steps[::-1]), moves.sum(-1)
 
 
-def traced(bests, transitions, goes_on):
+def backtrace(bests: Tensor, transitions: Tensor, goes_on: Tensor) -> Tensor:
     into, steps = transitions.T.contiguous(), []
     bests, goes_on = bests.mT.contiguous(), goes_on.mT.contiguous()
     after = torch.zeros_like(bests[0])
@@ -36,8 +38,8 @@ def traced(bests, transitions, goes_on):
     return torch.stack(steps[::-1]).int()
 
 
-def _forward(emissions, start, transitions, combine, every):
-    """Every so many steps, the largest is taken off: sums want small numbers, comparisons none that grow for ever."""
+def _loop_forward(emissions, start, transitions, combine, every):
+    """The largest score is subtracted every so many steps: sums need small numbers, comparisons only bounded ones."""
     before, transitions, alphas, shifts = start.unsqueeze(-1), transitions.unsqueeze(-1), [], []
     none = torch.zeros_like(emissions[0, :1])
     for t, emission in enumerate(emissions.contiguous().unbind()):

@@ -1,10 +1,10 @@
-"""PyTorch's own kernels in the place of a loop over time.
+"""PyTorch's own kernels instead of a loop over time.
 
 `torch.lstm`, `torch.gru`, `torch.rnn_tanh` and `torch.rnn_relu` are what `torch.nn.LSTM`, `GRU` and `RNN` call.
 
-They know no mask. A masked step is as if it were not there, so the steps that count move to the front of their row, the
-kernel runs, and every step gets the output of the last one that counted up to it. What the kernel makes of the steps
-behind these is read by nobody. So any mask will do.
+They know no mask. As a masked step changes nothing, the unmasked steps move to the front of their row, the kernel runs,
+and every step gets the output of the last unmasked step up to it. What the kernel makes of the steps after these is not
+read. That way, any mask will do.
 """
 
 import math
@@ -21,7 +21,7 @@ DTYPES = {
     "cuda": (torch.float32, torch.float64, torch.float16, torch.bfloat16),
 }
 
-BEHIND = {  # what is added to the gates behind the last step that counts, times a very large number
+AFTER_THE_END = {  # what is added to the gates after the last unmasked step, times a very large number
     "lstm": (-1, 1, 0, 0),  # i = 0 and f = 1: C stays as it is
     "rnn_relu": (-1,),  # h = 0: it might grow until it is no number any more
 }
@@ -62,8 +62,8 @@ def _run(equation, sequences, states, mask):
     rows = lengths.argsort(descending=True)  # the longest first
     back = rows.argsort()
     sequences = sequences[rows[:, None], torch.argsort(~mask, stable=True)[rows]]
-    if name in BEHIND:
-        sequences, weights[0] = _told_what_is_behind(name, sequences, weights[0], lengths[rows])
+    if name in AFTER_THE_END:
+        sequences, weights[0] = _marked_after_the_end(name, sequences, weights[0], lengths[rows])
     run = _packed if _packing_pays(name, sequences) else _in_stretches
     outputs, last = run(name, sequences, [state[rows] for state in states], weights, lengths[rows])
     outputs = outputs[back[:, None], (counted - 1).clamp(min=0)]
@@ -90,7 +90,7 @@ def _packed(name, sequences, states, weights, lengths):
 
 
 def _in_stretches(name, sequences, states, weights, lengths):
-    """The kernel over one stretch of time after the other, each with the rows that have steps left by then."""
+    """Runs the kernel over one stretch of time after another, each with the rows that have steps left by then."""
     outputs, (batch, time) = [], sequences.shape[:2]
     stretches = _stretches(lengths.tolist(), time) if sequences.device.type == "cpu" else {batch: time}
     parts = sequences[:, : sum(stretches.values())].split(list(stretches.values()), 1)
@@ -104,8 +104,8 @@ def _in_stretches(name, sequences, states, weights, lengths):
 def _stretches(lengths, time):
     """The steps of each stretch by the number of its rows, in their order: up to 4 stretches, rows in eighths.
 
-    Of more, each would take time of its own. A few numbers of rows come again from batch to batch, and what PyTorch
-    prepares for them once is there.
+    More stretches would cost more time than they save. A few numbers of rows recur from batch to batch, and PyTorch has
+    everything prepared for them.
     """
     batch, steps, stretches = len(lengths), math.ceil(time / 4), Counter()
     eighth = math.ceil(batch / 8)
@@ -137,10 +137,10 @@ def _kernel(name, sequences, states, weights):
     return outputs, [state[0] for state in last]
 
 
-def _told_what_is_behind(name, sequences, kernel, lengths):
-    """The sequences with one feature more, 1 behind the last step that counts, and the kernel with its weights."""
-    behind = torch.arange(sequences.shape[1], device=lengths.device) >= lengths[:, None]
-    sequences = torch.cat([sequences, behind.unsqueeze(-1).to(sequences.dtype)], -1)
-    signs = torch.tensor(BEHIND[name], dtype=kernel.dtype, device=kernel.device)
+def _marked_after_the_end(name, sequences, kernel, lengths):
+    """The sequences with one more feature, 1 after the last unmasked step, and the kernel with its weights."""
+    after = torch.arange(sequences.shape[1], device=lengths.device) >= lengths[:, None]
+    sequences = torch.cat([sequences, after.unsqueeze(-1).to(sequences.dtype)], -1)
+    signs = torch.tensor(AFTER_THE_END[name], dtype=kernel.dtype, device=kernel.device)
     column = signs.repeat_interleave(len(kernel) // len(signs)) * min(1e19, torch.finfo(kernel.dtype).max / 4)
     return sequences, torch.cat([kernel, column.unsqueeze(-1)], -1)

@@ -1,7 +1,7 @@
 """The English-French grammar behind `rnnkit.datasets.translation_pairs`.
 
 Read it in this order: `lexicon` (words from a text file), `words` (which of them go together), `phrases`, `verbs`,
-`clauses`, `sentences`; `spelling` comes last.
+`clauses`, `sentences`, and finally `spelling`.
 """
 
 from rnnkit.datasets.english_french.lexicon import lexicon, read_lexicon

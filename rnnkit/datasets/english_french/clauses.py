@@ -5,9 +5,9 @@ from rnnkit.datasets.english_french.verbs import AGREEING, BE, HAVE, OFTEN, Verb
 from rnnkit.datasets.english_french.words import DeadEnd
 
 _BESIDE_THE_VERB = {"present": 0, "past": 0, "future": 3, "want": 2, "must": 1}  # English words
-_NEEDED = frozenset(["to", "from", "at", "swimming"])  # places that their verbs cannot do without
+_NEEDED = frozenset(["to", "from", "at", "swimming"])  # places without which their verbs are incomplete
 _FEELINGS = frozenset(["happy", "sad", "tired", "sick"])  # they come and go
-_LOCATED = {  # what may be there, for a kind of place
+_LOCATED = {  # what can be there, by the kind of place
     "where": frozenset(["person", "animal", "vehicle"]),
     "on": frozenset(["thing", "cat", "mouse"]),
     "inside": frozenset(["thing", "mouse"]),
@@ -18,14 +18,14 @@ _DEFINITE = frozenset(["love", "know"])  # French loves "the bread", not "some b
 class Clauses(Verbs):
     def start(self):
         super().start()
-        self.pronouns = PRONOUNS  # subjects that may be said without a noun before them
-        self.orders = None  # of adjectives that may be told with "is"; None: all; empty: feelings alone
+        self.pronouns = PRONOUNS  # subjects that need no noun before them
+        self.orders = None  # of adjectives that may follow "is"; None: all; empty: only feelings
         self.tense = None  # of the clause around
-        self.timed = False  # is there a "yesterday" already?
+        self.timed = False  # whether there already is a "yesterday"
         self.inside_relative = False
 
     def clause(self, room, tense=None, subject=None, asked=False, negative=True, timed=True):
-        """A clause of about `room` English words, those of a given `subject` not counted."""
+        """A clause of about `room` English words, not counting those of a given `subject`."""
         kinds = {"action": 0.74, "adjective": 0.14, "having": 0.05}
         if subject is None and room >= 6:
             kinds |= {"place": 0.05, "there": 0.05}
@@ -46,7 +46,7 @@ class Clauses(Verbs):
         self, room, tense=None, subject=None, verb=None, object=None, verbs=None,
         asked=False, negative=True, timed=True, placed=True,
     ):  # fmt: skip
-        """A clause with a verb of the lexicon. What is not given is chosen: verb, subject, object, place and time."""
+        """A clause with a verb from the lexicon. Verb, subject, object, place and time are chosen unless given."""
         verb = verb or self._verb(room, tense, subject, verbs)
         rest = room - len(verb.english.split()) - 2 * (subject is None) - 2 * bool(verb.objects and object is None)
         tense = tense or self._tense(verb, rest)
@@ -78,7 +78,7 @@ class Clauses(Verbs):
 
         if subject is None:
             subject = self._subject(verb, rooms[0], definite=negation is not None)
-        before = object  # what stands before the verb in French
+        before = object  # what precedes the verb in French
         if verb.objects and object is None:
             object = self._object(verb, subject, rooms[1], negation is not None)
             before = None if object.nouns else object
@@ -129,7 +129,7 @@ class Clauses(Verbs):
         return self.weighted({None: 0.8, "not": 0.14, "never": 0.06 * (tense != "must")})
 
     def _shares(self, room, parts):
-        """`room` in so many parts; often one part gets most."""
+        """`room` divided into a number of parts; often one part gets most of it."""
         shares = [0] * parts
         favourite = self.number(parts) if self.chance(0.5) else None
         for _ in range(max(0, room)):
@@ -210,7 +210,7 @@ class Clauses(Verbs):
 
     def _can_be_told(self, adjective, tense):
         """Whether "it is ..." makes sense here."""
-        if adjective.english == "new":  # behind "est" it is "neuf", not "nouveau"
+        if adjective.english == "new":  # after "est" it is "neuf", not "nouveau"
             return False
         if adjective.english in _FEELINGS:
             return True

@@ -11,9 +11,9 @@ VOWELS = tuple("aeiouhâàéèêîôûœ")  # an h is silent in every word of th
 @dataclass(frozen=True, eq=False)
 class Noun:
     english: str
-    plural: str  # None: cannot be counted
+    plural: str | None  # None: cannot be counted
     french: str
-    french_plural: str  # or None
+    french_plural: str | None
     feminine: bool
     kinds: frozenset  # what it is, and its own English name
 
@@ -26,7 +26,7 @@ class Adjective:
     plural: str  # masculine; the feminine takes s
     before_vowel: str  # masculine singular
     precedes: bool
-    order: str  # "opinion", "size", "state", "age", "colour": English adjectives stand in this order
+    order: str  # "opinion", "size", "state", "age", "colour": the order of English adjectives
     nouns: frozenset
 
     def form(self, feminine, plural, following=""):
@@ -42,13 +42,13 @@ class Adjective:
 class Verb:
     english: str
     third: str
-    past: str  # None: a state, told in the present only
+    past: str | None  # None: a state, which is used in the present only
     infinitive: str
     present: tuple  # je, il, nous, ils
     participle: str
-    with_be: bool = False  # the past is made with "être"
+    with_be: bool = False  # the past is formed with "être"
     reflexive: bool = False
-    imperfect: tuple = None  # instead of the participle, where the past is a state
+    imperfect: tuple | None = None  # instead of the participle, where the past is a state
     subjects: frozenset = frozenset()
     objects: frozenset = frozenset()
     places: frozenset = frozenset()
@@ -61,8 +61,8 @@ class Expression:
     english: str
     french: str
     links: tuple  # pairs (English index, French index)
-    kinds: frozenset = frozenset()  # of nouns behind a preposition
-    use: frozenset = frozenset()  # kinds of place; or the tense
+    kinds: frozenset = frozenset()  # of the nouns after a preposition
+    use: frozenset = frozenset()  # kinds of place, or tenses
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +79,14 @@ class Lexicon:
 
 
 @cache
-def lexicon():
-    """The `Lexicon` of this project."""
+def lexicon() -> Lexicon:
+    """The `Lexicon` that rnnkit ships."""
     text = data_file("english_french.txt").read_text(encoding="utf-8")
     return read_lexicon(text)
 
 
-def read_lexicon(text):
-    """A `Lexicon` of a text in the format of english_french.txt. What cannot be read gives a `ValueError`."""
+def read_lexicon(text: str) -> Lexicon:
+    """Reads a `Lexicon` from a text in the format of english_french.txt; a `ValueError` if it is malformed."""
     readers = {  # in the order of the fields of `Lexicon`
         "nouns": _noun,
         "adjectives": _adjective,
@@ -105,17 +105,19 @@ def read_lexicon(text):
         if line.startswith("["):
             section = line.strip("[]")
             if section not in readers:
-                raise ValueError(f"Line {number}: expected a section out of {', '.join(readers)}, got {section!r}.")
+                raise ValueError(
+                    f"Line {number}: expected one of the sections {', '.join(readers)}, received {section!r}."
+                )
         elif line and not line.startswith("#"):
             if section is None:
                 raise ValueError(
-                    f"Line {number}: expected a section, like [nouns], before the first word, got {line!r}."
+                    f"Line {number}: expected a section, such as [nouns], before the first word, received {line!r}."
                 )
             try:
                 entries[section].append(readers[section](*[field.strip() for field in line.split("|")]))
             except (KeyError, TypeError, ValueError, IndexError) as error:
                 raise ValueError(
-                    f"Line {number}: expected the fields that the comment under [{section}] names, got {line!r}. "
+                    f"Line {number}: expected the fields that the comment below [{section}] names, received {line!r}. "
                     "Compare it with the lines around it."
                 ) from error
     lexicon = Lexicon(*entries.values())
@@ -204,7 +206,7 @@ def _having(english, french, subjects):
 
 
 def _expression(english, french, *fields):
-    """A preposition (with the nouns behind it) or a time."""
+    """A preposition (with the nouns that can follow it) or a time."""
     links = ""
     if fields and fields[-1][:1].isdigit():
         *fields, links = fields
@@ -219,7 +221,7 @@ def _kinds(field):
 
 
 def _check_kinds(lexicon):
-    """Refuses what goes with a kind of noun that no noun is."""
+    """Refuses a word that goes with a kind of noun of which there is no noun."""
     known = frozenset().union(*(noun.kinds for noun in lexicon.nouns))
     asked = [(adjective, adjective.nouns) for adjective in lexicon.adjectives]
     asked += [(verb, verb.subjects | verb.objects) for verb in lexicon.transitive + lexicon.giving]
@@ -228,8 +230,8 @@ def _check_kinds(lexicon):
     for entry, kinds in asked:
         if not kinds <= known:
             raise ValueError(
-                f"{entry.english!r} goes with {', '.join(sorted(kinds - known))}, but no noun is of that kind. "
-                f"Kinds of nouns are: {', '.join(sorted(known))}."
+                f"{entry.english!r} goes with {', '.join(sorted(kinds - known))}, but there is no noun of that kind. "
+                f"The kinds of nouns are: {', '.join(sorted(known))}."
             )
 
 

@@ -26,9 +26,9 @@ class Nominal(NamedTuple):
 
     english: list
     french: list
-    person: int = 1  # index of the form of a verb: I, he, we, they
+    person: int = 1  # index of the verb form: I, he, we, they
     feminine: bool = False
-    nouns: tuple = ()  # one, or two with "and"; none: a pronoun
+    nouns: tuple = ()  # one, or two with "and"; empty for a pronoun
     kinds: frozenset = frozenset()
 
     @property
@@ -41,7 +41,7 @@ class Nominal(NamedTuple):
         return self.person >= 2
 
     def silent(self):
-        """Without a word: "the boy sings and (the boy) dances"."""
+        """The same without words: "the boy sings and (the boy) dances"."""
         return self._replace(english=[], french=[])
 
 
@@ -57,7 +57,7 @@ class Phrases(Words):
         return Nominal(*words, _PERSONS[english], feminine=english == "her", kinds=PERSON)
 
     def subject_again(self, subject):
-        """The pronoun for a subject that was said before: in French it has the gender of the noun."""
+        """The pronoun for a subject that was mentioned before: in French it has the gender of the noun."""
         if not subject.nouns:
             words = self.word(subject.english[0][0], subject.french[0][0])
         elif subject.plural:
@@ -69,7 +69,7 @@ class Phrases(Words):
         return subject._replace(english=words[0], french=words[1], nouns=())
 
     def object_again(self, phrase):
-        """ "it" or "them" for what was said before."""
+        """ "it" or "them" for something that was mentioned before."""
         if phrase.plural:
             words = self.word("them", "les")
         else:
@@ -81,8 +81,8 @@ class Phrases(Words):
     ):
         """A determiner, adjectives, the noun, and perhaps a relative clause.
 
-        `room` is the number of English words beside determiner and noun, `plural` a probability. `negated` is for the
-        object of a verb with "not" or "never".
+        `room` is the number of English words besides determiner and noun, `plural` is a probability. `negated` is for
+        the object of a verb with "not" or "never".
         """
         self.say(noun)
         plural = noun.plural is not None and "single" not in noun.kinds and self.chance(plural)
@@ -113,7 +113,7 @@ class Phrases(Words):
         return phrase
 
     def both(self, one, other):
-        """ "the boy and the girl": feminine where both are."""
+        """ "the boy and the girl": feminine if both are."""
         words = self.word("and", "et")
         return Nominal(
             one.english + words[0] + other.english,
@@ -152,7 +152,7 @@ class Phrases(Words):
         return sorted([first, second], key=lambda one: ("opinion", "size", "state", "age", "colour").index(one.order))
 
     def _determiner(self, noun, plural, french, definite, indefinite, negated, owned):
-        """An article, or what stands in its place. It agrees, and looks at the next word of the French."""
+        """An article, or a word in its place. It agrees with the noun, and depends on the next word of the French."""
         feminine, vowel = noun.feminine, french[0][0].startswith(VOWELS)
         noun_first = french[0][0] in (noun.french, noun.french_plural)
         single = "single" in noun.kinds

@@ -1,4 +1,4 @@
-"""Sentences: a statement, a question, or clauses that a conjunction holds together."""
+"""Sentences: a statement, a question, or clauses joined by a conjunction."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from rnnkit.datasets.english_french.words import DeadEnd
 
 _CONJUNCTIONS = {"and": 0.3, "but": 0.2, "because": 0.3, "when": 0.2}
 _FRENCH = {"and": "et", "but": "mais", "because": "parce que", "when": "quand"}
-_GONE = frozenset(["eat", "drink", "sell", "lose", "send", "give", "forget", "break"])  # after that it is not there
-_AT_FIRST = frozenset(["buy", "find", "look for", "see", "visit"])  # one does not wash it first
+_GONE = frozenset(["eat", "drink", "sell", "lose", "send", "give", "forget", "break"])  # afterwards it is gone
+_AT_FIRST = frozenset(["buy", "find", "look for", "see", "visit"])  # nobody washes it before that
 _BEFORE_THAT = frozenset(["see", "look at", "look for", "hear", "know", "love"])
 
 
@@ -19,13 +19,13 @@ class Sentence(NamedTuple):
     english: list
     french: list
     links: frozenset
-    combinations: frozenset  # (relation, noun, verb or adjective): the words that stand together, in English
-    of_split: bool  # for training, or with a combination that the training has not
+    combinations: frozenset  # (relation, noun, verb or adjective): the words that are combined, in English
+    of_split: bool  # whether it is for training, or has a combination that no training sentence has
 
 
 class Grammar(Clauses):
     def sentence(self, length):
-        """A `Sentence` of about `length` English words, or None where the choice of words led nowhere."""
+        """A `Sentence` of about `length` English words, or None if the choice of words led nowhere."""
         self.start()
         try:
             if length >= 7 and self.chance(0.25 if length < 12 else 0.65 if length < 17 else 0.85):
@@ -77,7 +77,7 @@ class Grammar(Clauses):
         clause = self.action(length - 3, verb=verb, object=asked, asked=True)
         return _one_after_other((asked.english, asked.french), clause.question())
 
-    # Clauses with a conjunction between them
+    # Clauses with a conjunction
 
     def _joined(self, length):
         conjunction = self.weighted(_CONJUNCTIONS)
@@ -111,7 +111,7 @@ class Grammar(Clauses):
         return words
 
     def _second(self, first, conjunction, tense, room, in_front=False):
-        """The clause with the conjunction. It may take up the subject or the object of the first."""
+        """The clause after the conjunction. It may refer to the subject or the object of the first."""
         self.orders = {"because": ("opinion", "state"), "when": ()}.get(conjunction)
         again = conjunction in ("and", "but")
         if again and self._can_be_taken_up(first) and self.chance(0.6):
@@ -155,7 +155,7 @@ class Grammar(Clauses):
 
 
 def _after(conjunction, tense):
-    """The tense behind the conjunction: "is going to stay because it rains"."""
+    """The tense after the conjunction: "is going to stay because it rains"."""
     return "present" if conjunction == "because" and tense == "future" else tense
 
 

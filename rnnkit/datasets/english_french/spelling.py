@@ -1,4 +1,4 @@
-"""What the neighbours of a word change about it: "an", elision, contraction."""
+"""How a word changes next to others: "an", elision, contraction."""
 
 from rnnkit.datasets.english_french.lexicon import VOWELS
 
@@ -16,7 +16,7 @@ def spell_english(tokens):
 
 
 def spell_french(tokens):
-    """ "le" is "l'" before a vowel, else "de le" is "du". A contracted word has the marks of both."""
+    """ "le" is "l'" before a vowel; otherwise "de le" is "du". A contracted word has the marks of both."""
     following = [text for text, _ in tokens[1:]] + [""]
     spelled = []
     for (text, marks), after in zip(tokens, following, strict=True):

@@ -15,7 +15,7 @@ HAVE = Verb(  # "is hungry" is "a faim", "there is" is "il y a"
     *("be", "is", "was", "avoir", ("ai", "a", "avons", "ont"), "eu"),
     imperfect=("avais", "avait", "avions", "avaient"),
 )
-# With an object before it in the past: few verbs, so that each form of their participles is met often
+# May have its object before it in the past: few verbs, so that each form of their participles occurs often
 AGREEING = frozenset(["buy", "see", "look for"])
 
 _GO = Verb("go", "goes", "went", "aller", ("vais", "va", "allons", "vont"), "allé")
@@ -26,11 +26,11 @@ _REFLEXIVE = ("me", "se", "nous", "se")
 
 class Clause(NamedTuple):
     subject: Nominal
-    opening: list  # the English words that a question begins with: "does", "did", "is", "must"
+    opening: list  # the English words at the beginning of a question: "does", "did", "is", "must"
     english: list  # without the subject and the opening
     french: list  # without the subject
     verb: Verb
-    object: Nominal = None
+    object: Nominal | None = None
 
     def add(self, words):
         return self._replace(english=self.english + words[0], french=self.french + words[1])
@@ -52,15 +52,15 @@ class Verbs(Phrases):
         """A clause that ends with its verb.
 
         Args:
-            verb: of the lexicon, or `BE` or `HAVE`.
-            subject: what it agrees with.
+            verb: one from the lexicon, or `BE` or `HAVE`.
+            subject: what the verb agrees with.
             tense: "present", "past", "future" (is going to), "want" or "must".
             negation: None, "not" or "never".
             adverb: None or a key of `OFTEN`.
             asked: whether the English begins with the auxiliary.
-            pronoun: an object that French says before the verb.
-            ahead: an object before the verb, which the participle agrees with: `pronoun`, or "the apple that".
-            there: French tokens of "there", behind "ne".
+            pronoun: an object that precedes the verb in French.
+            ahead: an object before the verb, with which the participle agrees: `pronoun`, or "the apple that".
+            there: French tokens of "there", after "ne".
         """
         if verb not in (BE, HAVE):
             self.say(verb)

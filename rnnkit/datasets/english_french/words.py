@@ -8,11 +8,11 @@ from rnnkit.datasets.english_french.lexicon import Noun
 
 
 class DeadEnd(Exception):
-    """No word goes with those that were chosen: the sentence has to be started again."""
+    """No word goes with those that were chosen: the sentence has to be started over."""
 
 
 class Words:
-    """Chooses words at random, so that their combinations belong to a split.
+    """Chooses words at random, in combinations that belong to a split.
 
     A token is `(text, marks)`. An English and a French token that share a mark are linked: that is the alignment.
     """
@@ -42,7 +42,7 @@ class Words:
         return options[int(self._random() * len(options))]
 
     def weighted(self, options):
-        """A key of the dictionary; the values are the weights."""
+        """A key of the dictionary, drawn with its values as weights."""
         rest = self._random() * sum(options.values())
         for option, weight in options.items():
             rest -= weight
@@ -51,7 +51,7 @@ class Words:
         return option
 
     def partner(self, relation, word, among=None):
-        """A word that goes with `word`, out of `among`. One that only this split combines with it comes often."""
+        """A word of `among` that goes with `word`. Often it is one that only this split combines with it."""
         allowed, own = self._partners.get((relation, word), ([], []))
         if own and self.chance(0.3):
             allowed = own
@@ -62,18 +62,18 @@ class Words:
         return partner
 
     def combine(self, relation, one, other):
-        """Keeps in mind that two words stand together. A pair that the split has not is a dead end."""
+        """Remembers that two words are combined. A pair that is not in the split is a dead end."""
         allowed, _ = self._partners.get((relation, one), ([], []))
         if other not in allowed:
             raise DeadEnd
         self._combinations.add((relation, one, other) if isinstance(one, Noun) else (relation, other, one))
 
     def has_own_combination(self):
-        """Whether two words of the sentence stand together in no sentence of the training."""
+        """Whether two words of the sentence are combined in no training sentence."""
         return any(other in self._partners[relation, noun][1] for relation, noun, other in self._combinations)
 
     def say(self, word):
-        """A noun, a verb or an adjective is said once in a sentence."""
+        """Uses a noun, a verb or an adjective, which may occur once in a sentence."""
         if word in self._said:
             raise DeadEnd
         self._said.add(word)
@@ -82,16 +82,16 @@ class Words:
         return [word for word in words if word not in self._said]
 
     def mark(self):
-        """A mark that no other token has."""
+        """A new mark."""
         return (next(self._marks),)
 
     def word(self, english, french):
-        """English and French tokens of what is translated as a whole: each is linked to each."""
+        """English and French tokens that are translated as a whole: each is linked to each."""
         mark = self.mark()
         return tokens(english, mark), tokens(french, mark)
 
     def expression(self, entry):
-        """English and French tokens of an entry of the lexicon, linked as it says."""
+        """English and French tokens of an entry of the lexicon, with its links."""
         marks = [self.mark() for _ in entry.english.split()]
         english = list(zip(entry.english.split(), marks, strict=True))
         french = [
@@ -106,10 +106,10 @@ def tokens(text, marks):
 
 
 def combinations(lexicon):
-    """{(relation, noun, verb or adjective): the split that it belongs to}, for all that make sense together.
+    """{(relation, noun, verb or adjective): the split that it belongs to}, for all words that make sense together.
 
-    About one in ten belongs to the test and one in ten to the validation. Where a word has fewer than 6 partners, all
-    belong to the training.
+    About one in ten belongs to the test split and one in ten to the validation split. If a word has fewer than 6
+    partners, all its combinations belong to the training split.
     """
     acting = lexicon.transitive + lexicon.giving
     choices = [("subject", verb, verb.subjects) for verb in acting + lexicon.intransitive]
@@ -131,7 +131,7 @@ def combinations(lexicon):
 
 
 def _partners(lexicon, split):
-    """{(relation, word): (words that go with it in the split, those of them that do not in the training)}."""
+    """{(relation, word): (words that go with it in the split, those among them that do not in training)}."""
     partners = defaultdict(lambda: ([], []))
     for (relation, noun, other), home in combinations(lexicon).items():
         for one, two in ((noun, other), (other, noun)):
