@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any  # a tensor of TensorFlow, JAX or PyTorch, a NumPy array, or a symbolic KerasTensor
 Tensors: TypeAlias = Any  # one tensor, or a nested structure of tensors
-Shape: TypeAlias = tuple[int | None, ...]  # None is a size that is not known yet
+Shape: TypeAlias = Any  # a tuple of sizes; None is a size that is not known yet
 Mask: TypeAlias = Any  # a boolean tensor, True at unmasked steps, or None
 Dtype: TypeAlias = Any  # a name such as "float32", or a keras.DTypePolicy
 Config: TypeAlias = dict[str, Any]  # what get_config returns

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from rnnkit import backend
@@ -341,26 +342,31 @@ def trains_in_half_precision(case):
         assert np.isfinite(changed).all() and min(changed) > 0, policy
 
 
-CHECKS = [
+QUICK_CHECKS = [
     values_equal_the_oracle,
-    gradients_equal_finite_differences_of_the_oracle,
-    garbage_in_the_padding_changes_nothing,
-    symbolic_shapes_equal_eager_ones,
     config_makes_the_same_layer,
     saved_model_is_the_same_model,
     trains_with_fit,
-    works_in_mixed_precision,
-    works_inside_bidirectional,
-    works_in_a_stack,
-    the_cell_works_in_keras_rnn,
     stateful_runs_go_on,
     one_step_and_one_row_work,
     one_row_is_the_same_alone,
     states_come_in_as_a_tensor_a_list_or_a_tuple,
+]
+
+SLOW_CHECKS = [
+    gradients_equal_finite_differences_of_the_oracle,
+    garbage_in_the_padding_changes_nothing,
+    symbolic_shapes_equal_eager_ones,
+    works_in_mixed_precision,
+    works_inside_bidirectional,
+    works_in_a_stack,
+    the_cell_works_in_keras_rnn,
     a_step_of_training_is_the_same_however_it_is_compiled,
     training_goes_on_after_a_reload,
     trains_in_half_precision,
 ]
+
+CHECKS = [*QUICK_CHECKS, *(pytest.param(check, marks=pytest.mark.slow) for check in SLOW_CHECKS)]
 
 
 def equals_keras(ours_class, theirs_class, units, options):

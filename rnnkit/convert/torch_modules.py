@@ -33,7 +33,7 @@ def from_torch(module: Any) -> keras.layers.Layer:
         outputs, h_1, C_1, *rest = stack(sequences)  # forward h and C, then backward, then those of the upper layer
     """
     kinds = {"LSTM": LSTM, "GRU": GRU, "RNN_TANH": Elman, "RNN_RELU": Elman}
-    if getattr(module, "mode", None) not in kinds or getattr(module, "proj_size", 0):
+    if getattr(module, "mode", None) not in kinds or getattr(module, "proj_size", None):
         raise ValueError(f"from_torch expected a torch.nn.LSTM, GRU or RNN without proj_size, received {module!r}.")
     if module.dropout and module.bidirectional and module.num_layers > 1:
         raise ValueError(

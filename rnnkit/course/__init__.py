@@ -1,4 +1,4 @@
-"""What the notebooks need around the lesson itself."""
+"""What a lesson needs besides its subject: a set-up line, checks for its exercises, grading."""
 
 from rnnkit.course.session import setup
 

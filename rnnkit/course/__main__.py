@@ -3,7 +3,8 @@
 import sys
 
 
-def main():
+def main() -> int:
+    """Runs the command that the arguments name; returns the exit status."""
     if sys.argv[1:2] != ["grade"]:
         print(__doc__, file=sys.stderr)
         return 0 if sys.argv[1:2] in (["-h"], ["--help"]) else 2

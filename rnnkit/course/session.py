@@ -1,25 +1,26 @@
-"""The first line of every lesson: a quiet start, a seed, and one line that names versions and device."""
+"""The first line of every lesson: a quiet start, a seed, and one line that names the versions and the device."""
 
 import contextlib
 import os
 import platform
 import sys
 import tempfile
+from collections.abc import Iterator
 
 
-def setup(seed=1):
+def setup(seed: int = 1) -> None:
     """Starts Keras on its backend without the backend's native log lines.
 
-    Imports Keras, lets a GPU's memory grow as it is needed, seeds Python, NumPy and Keras, and prints the versions and
-    the device that the models run on. Call it before anything else imports TensorFlow: log lines that are already
-    written cannot be taken back.
+    Imports Keras, lets a GPU's memory grow as needed, seeds Python, NumPy and Keras, and prints the versions and the
+    device that the models run on. Call it before anything else imports TensorFlow: log lines that are already written
+    cannot be taken back.
 
     Args:
-        seed: integer, for `keras.utils.set_random_seed`.
+        seed: integer, for `keras.utils.set_random_seed`. Defaults to `1`.
 
     Raises:
         ImportError: the backend that Keras is configured for cannot be imported.
-        ValueError: Keras is configured for a backend without a device line.
+        ValueError: Keras is configured for a backend that rnnkit does not support.
 
     Example:
 
@@ -27,13 +28,15 @@ def setup(seed=1):
     >>> course.setup(seed=1)  # doctest: +ELLIPSIS
     TensorFlow ... | Keras ... (tensorflow) | Python ... | ...
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # later lines; those of the import need the redirection
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for later lines; those of the import are redirected
     with quiet_native_stderr():
         import keras
 
         backend = keras.backend.backend()
         if backend not in BACKENDS:
-            raise ValueError(f"Expected a Keras backend among {sorted(BACKENDS)}, got {backend!r}. Set KERAS_BACKEND.")
+            raise ValueError(
+                f"expected a Keras backend among {sorted(BACKENDS)}, received {backend!r}. Set KERAS_BACKEND."
+            )
         name, version, device = BACKENDS[backend]()
         one = keras.ops.ones((1, 1))
         keras.ops.convert_to_numpy(keras.ops.matmul(one, one))  # starts the device
@@ -42,8 +45,8 @@ def setup(seed=1):
 
 
 @contextlib.contextmanager
-def quiet_native_stderr():
-    """Holds back what C++ libraries write to stderr, past `sys.stderr`; shows it after all where the body raises."""
+def quiet_native_stderr() -> Iterator[None]:
+    """Holds back what C++ libraries write to stderr, past `sys.stderr`; shows it after all if the body raises."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
@@ -65,9 +68,9 @@ def _tensorflow():
 
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        with contextlib.suppress(RuntimeError):  # the GPU is in use already, as in a second call
+        with contextlib.suppress(RuntimeError):  # the GPU is already in use, as in a second call
             tf.config.experimental.set_memory_growth(gpu, True)
-    tf.transpose(tf.zeros((64, 24), tf.bool))  # masks: oneDNN says here, once, what it cannot do without AVX-512
+    tf.transpose(tf.zeros((64, 24), tf.bool))  # masks: oneDNN logs here, once, what it cannot do without AVX-512
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     return "TensorFlow", tf.__version__, names[0] if names else "CPU"
 

@@ -81,7 +81,8 @@ def beam_search(
     arguments = check_arguments("beam_search", decoder, states, start, end, max_length, padding)
     check_at_most_vocabulary("beam_search", "width", width, arguments.steps.vocabulary)
     options = _Options(width, float(length_penalty), float(coverage_penalty))
-    return _follow_back(*run(_search, arguments, options), n_best, padding)
+    last, each = run(_search, arguments, options)
+    return _follow_back(last, each, n_best, padding)
 
 
 class _Options(NamedTuple):

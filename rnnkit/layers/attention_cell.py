@@ -84,7 +84,7 @@ class AttentionCell(WrapperCell):
         self.output_size = attention.units
 
     def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
-        batch, *_, features = inputs_shape
+        batch, *_, features = tuple(inputs_shape)
         super().build((batch, self.reads(features)))
         if not self.attention.built:
             if states_shape is None:

@@ -60,7 +60,7 @@ class Bidirectional(keras.layers.Bidirectional):
         layer: keras.layers.Layer,
         merge_mode: str | None = "concat",
         weights: list[Any] | None = None,
-        backward_layer: keras.layers.Layer | None = None,
+        backward_layer: Any = None,
         **kwargs: Any,
     ):
         for given in [layer] if backward_layer is None else [layer, backward_layer]:

@@ -109,7 +109,7 @@ class CRF(keras.layers.Layer):
         self.constraints = None if constraints is None else list(constraints)
         self.scheme = scheme
         self.supports_masking = True
-        self._legal = None if constraints is None else legal_moves(self.constraints, self.num_tags, scheme)
+        self._legal = None if constraints is None else legal_moves(constraints, self.num_tags, scheme)
         if constraints is None and scheme is not None:
             raise ValueError(
                 f"CRF expected constraints, the names of all tags, along with scheme={scheme!r}, received none."
@@ -187,7 +187,7 @@ class CRF(keras.layers.Layer):
             A `TagPath`: `tags`, int32 `(batch, time)`, 0 where the mask is False, and `score` `(batch,)`. It has no
             gradient.
         """
-        return linear_chain.best_path(self._chain(*self._checked(emissions, mask), gradient=False))
+        return linear_chain.best_path(self._chain_without_gradient(emissions, mask))
 
     def n_best(self, emissions: Tensor, n: int, mask: Mask = None) -> TagPath:
         """Finds the n sequences with the highest scores, the best first.
@@ -205,7 +205,7 @@ class CRF(keras.layers.Layer):
             ValueError: n is not a positive integer.
         """
         n = check_positive_integer("n_best", "n", n)
-        return linear_chain.best_paths(self._chain(*self._checked(emissions, mask), gradient=False), n)
+        return linear_chain.best_paths(self._chain_without_gradient(emissions, mask), n)
 
     def posterior_decode(self, emissions: Tensor, mask: Mask = None) -> TagPath:
         """Finds the legal sequence with the highest expected number of correct tags.
@@ -219,7 +219,7 @@ class CRF(keras.layers.Layer):
         Returns:
             A `TagPath`, its `score` that expected number. It has no gradient.
         """
-        chain = self._chain(*self._checked(emissions, mask), gradient=False)
+        chain = self._chain_without_gradient(emissions, mask)
         start, transitions, end = self._possible(*map(ops.zeros_like, (chain.start, chain.transitions, chain.end)))
         p = linear_chain.marginals(chain)
         return linear_chain.best_path(chain._replace(emissions=p, start=start, transitions=transitions, end=end))
@@ -236,6 +236,10 @@ class CRF(keras.layers.Layer):
         if not self.built:
             self.build(emissions.shape)
         return ops.maximum(ops.cast(emissions, self._precision), IMPOSSIBLE), mask
+
+    def _chain_without_gradient(self, emissions, mask):
+        emissions, mask = self._checked(emissions, mask)
+        return self._chain(emissions, mask, gradient=False)
 
     def _chain(self, emissions, mask, gradient=True):
         scores = [emissions, *(ops.cast(w.value, self._precision) for w in (self.start, self.transitions, self.end))]

@@ -143,7 +143,7 @@ class DropInLayer(Recurrent):
         if self.use_cudnn != "auto":
             equation = self.cell.equation(training)
             ours = keras.backend.backend() == "torch" and equation is not None and not equation.drops_states
-            return self.use_cudnn and not ours
+            return bool(self.use_cudnn) and not ours
         if keras.backend.backend() == "jax" and (self.go_backwards or not isinstance(self, keras.layers.LSTM)):
             return False
         return keras.backend.backend() != "torch" and mask is None

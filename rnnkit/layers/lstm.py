@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import activations
 
-from rnnkit.annotations import Activation, Constraint, Initializer, Mask, Regularizer, Tensor, Tensors
+from rnnkit.annotations import Activation, Config, Constraint, Initializer, Mask, Regularizer, Tensor, Tensors
 from rnnkit.backend.loop import Equation
 from rnnkit.layers.drop_in import DropInCell, DropInLayer, check_arguments
 from rnnkit.layers.recurrent import Recurrent
@@ -323,5 +323,5 @@ class LSTM(keras.layers.LSTM, DropInLayer):
             return super().inner_loop(sequences, initial_state, mask, training=training)
         return Recurrent.inner_loop(self, sequences, initial_state, mask, training=training)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "use_cudnn": self.use_cudnn}

@@ -100,7 +100,7 @@ class Recurrent(keras.layers.RNN):
                 "give both the same dtype, or only the cell."
             )
         self.supports_masking = True  # Keras 3.16 sets it to False
-        self._how = None
+        self._how: str | None = None
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         if initial_state_shape is not None and not self.cell.built:

@@ -64,7 +64,7 @@ class RecurrentCell(keras.layers.Layer):
     """
 
     state_size: Any = None
-    output_size: int | None = None
+    output_size: Any = None
 
     def project(self, inputs: Tensor, training: bool = False) -> Tensors:
         """Computes the part of the step that needs no state, of each time step from its own input alone.
@@ -101,7 +101,7 @@ class RecurrentCell(keras.layers.Layer):
         """
         return list(states), []
 
-    def loop(self) -> tuple[Callable[..., Any], int, Callable[..., Tensor] | None]:
+    def loop(self) -> tuple[Callable[..., Any], Any, Callable[..., Tensor] | None]:
         """Returns the part of `step` that has to run in a loop, because later steps need it.
 
         Returns:
@@ -138,7 +138,7 @@ class RecurrentCell(keras.layers.Layer):
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in tree.flatten(self.state_size)]
 
 
-def key_of(layer: keras.layers.Layer, owner: type, *parts: Hashable | None) -> Hashable | None:
+def key_of(layer: Any, owner: type, *parts: Hashable | None) -> Hashable | None:
     """A `RecurrentCell.program_key` made of parts; None where one of them is.
 
     Args:
@@ -146,9 +146,8 @@ def key_of(layer: keras.layers.Layer, owner: type, *parts: Hashable | None) -> H
         owner: the class that computes what the parts say. A subclass may compute anything, and has no key.
         *parts: whatever the computation depends on, but for shapes, weights and dtype.
     """
-    if type(layer) is not owner or None in parts:
-        return None
-    return owner, layer.compute_dtype, layer.variable_dtype, *parts
+    dtypes = layer.compute_dtype, layer.variable_dtype
+    return None if type(layer) is not owner or None in parts else (owner, *dtypes, *parts)
 
 
 class KerasCell:
@@ -159,14 +158,25 @@ class KerasCell:
         size = getattr(cell, "output_size", None)
         self.output_size = tree.flatten(cell.state_size)[0] if size is None else size
 
-    project = RecurrentCell.project
-    prepare = RecurrentCell.prepare
-    loop = RecurrentCell.loop
-    readout = RecurrentCell.readout
-    program_key = RecurrentCell.program_key
-    equation = RecurrentCell.equation
+    def project(self, inputs: Tensor, training: bool = False) -> Tensors:
+        return inputs
 
-    def step(self, projected, states, training=False):
+    def prepare(self, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        return list(states), []
+
+    def loop(self) -> tuple[Callable[..., Any], Any, Callable[..., Tensor] | None]:
+        return self.step, self.output_size, None
+
+    def readout(self, states: list[Tensor]) -> Tensor:
+        return states[0]
+
+    def program_key(self) -> Hashable | None:
+        return None
+
+    def equation(self, training: bool) -> Equation | None:
+        return None
+
+    def step(self, projected: Tensors, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         takes_training = "training" in inspect.signature(self.cell.call).parameters
         if tree.is_nested(self.cell.state_size):  # as nested as the cell wants them
             states = tree.pack_sequence_as(plain(self.cell.state_size), list(states))

@@ -6,9 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
 
-from rnnkit.annotations import Tokens
+from rnnkit.annotations import Tensor, Tokens
 from rnnkit.plotting.fonts import families_for
 from rnnkit.plotting.heat_map import heat_map
 from rnnkit.plotting.right_to_left import readable
@@ -16,7 +15,7 @@ from rnnkit.plotting.style import ORANGE
 
 
 def plot_alignment(
-    weights: ArrayLike,
+    weights: Tensor,
     source: Tokens,
     target: Tokens,
     links: Iterable[tuple[int, int]] | None = None,

@@ -3,15 +3,14 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
-from rnnkit.annotations import Tokens
+from rnnkit.annotations import Tensor, Tokens
 from rnnkit.plotting.style import COLORS
 
 _HATCHES = ["", "//", "..", "\\\\", "xx", "--"]
 
 
-def conveyor_belt(forget: ArrayLike, added: ArrayLike, names: Tokens | None = None, axes: Axes | None = None) -> Axes:
+def conveyor_belt(forget: Tensor, added: Tensor, names: Tokens | None = None, axes: Axes | None = None) -> Axes:
     """Draws the cell state of one unit as a belt that carries parcels.
 
     Each step puts a parcel on the belt, i_t * C~_t, and shrinks those already there by the factor f_t. A bar is the

@@ -31,8 +31,8 @@ def draw_unrolled(
     axes = axes or plt.gca()
     steps = len(inputs)
     states = states or [f"$h_{t + 1}$" for t in range(steps)]
-    columns = [("$x_t$", "$h_t$", "$y_t$" if outputs else None)]
-    columns += list(zip(inputs, states, outputs or [None] * steps, strict=True))
+    rolled = ("$x_t$", "$h_t$", "$y_t$" if outputs else None)
+    columns = [rolled, *zip(inputs, states, outputs or [""] * steps, strict=True)]
     for column, names in enumerate(columns):
         x = 1.8 * column + 1.2 * (column > 0)  # room for the loop and h_0
         _draw_step(axes, x, names)

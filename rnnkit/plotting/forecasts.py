@@ -6,18 +6,18 @@ import matplotlib.dates
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
+from rnnkit.annotations import Tensor
 from rnnkit.plotting.style import COLORS, GRAY
 
 _LINES = ["--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1))]
 
 
 def forecasts(
-    history: ArrayLike,
-    truth: ArrayLike,
-    predictions: Mapping[str, ArrayLike],
-    times: ArrayLike | None = None,
+    history: Tensor,
+    truth: Tensor,
+    predictions: Mapping[str, Tensor],
+    times: Tensor | None = None,
     time: str = "time step",
     quantity: str = "value",
     unit: str = "",

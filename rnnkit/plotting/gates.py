@@ -1,13 +1,13 @@
 """The gates of a recurrent network: over a text, and as distributions."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
-from rnnkit.annotations import Tokens
+from rnnkit.annotations import Tensor, Tokens
 from rnnkit.plotting.heat_map import heat_map
 from rnnkit.plotting.style import COLORS
 
@@ -15,7 +15,7 @@ _GATES = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "z": 
 
 
 def gates_over_text(
-    gates: ArrayLike,
+    gates: Tensor,
     text: Tokens,
     units: Sequence[int] | None = None,
     names: Tokens | None = None,
@@ -66,7 +66,7 @@ def gates_over_text(
     return heat_map(shown, names, columns, axes, label, diverging=diverging, limits=None if diverging else (0, 1))
 
 
-def gate_histograms(gates: Mapping[str, ArrayLike], axes: Sequence[Axes] | np.ndarray | None = None) -> np.ndarray:
+def gate_histograms(gates: Mapping[str, Tensor], axes: Any = None) -> np.ndarray:
     """Draws how the values of each gate are distributed between 0, closed, and 1, open, over all steps and units.
 
     Args:

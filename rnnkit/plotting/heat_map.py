@@ -3,14 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
-from rnnkit.annotations import Tokens
+from rnnkit.annotations import Tensor, Tokens
 from rnnkit.plotting.style import DIVERGING, SEQUENTIAL
 
 
 def heat_map(
-    values: ArrayLike,
+    values: Tensor,
     rows: Tokens,
     columns: Tokens,
     axes: Axes | None = None,

@@ -3,13 +3,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
-from rnnkit.annotations import Tokens
+from rnnkit.annotations import Tensor, Tokens
 from rnnkit.plotting.style import COLORS, MARKERS
 
 
-def labeled_points(points: ArrayLike, labels: Tokens, groups: Tokens | None = None, axes: Axes | None = None) -> Axes:
+def labeled_points(points: Tensor, labels: Tokens, groups: Tokens | None = None, axes: Axes | None = None) -> Axes:
     """Draws points in a plane with labels that do not overlap, and with one color and marker per group.
 
     Args:
@@ -31,8 +30,8 @@ def labeled_points(points: ArrayLike, labels: Tokens, groups: Tokens | None = No
     groups = ["" for _ in labels] if groups is None else groups
     names = list(dict.fromkeys(groups))
     for index, name in enumerate(names):
-        chosen = points[[group == name for group in groups]]
-        axes.scatter(*chosen.T, s=22, marker=MARKERS[index % len(MARKERS)], color=_color(index), label=name)
+        x, y = points[[group == name for group in groups]].T
+        axes.scatter(x, y, s=22, marker=MARKERS[index % len(MARKERS)], color=_color(index), label=name)
     if len(names) > 1:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.margins(0.08)

@@ -1,6 +1,7 @@
 """One palette, one style, and one way to show a figure."""
 
 import io
+from typing import Any
 
 try:
     import matplotlib.pyplot as plt
@@ -14,7 +15,7 @@ COLORS = [BLUE, ORANGE, GREEN, PURPLE, SKY, GRAY]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"
 
-_STYLE = {
+_STYLE: Any = {
     "figure.figsize": (7, 3.5),
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 from rnnkit.backend.jax import bptt
 from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model, run_and_inputs
 
+pytestmark = pytest.mark.slow
+
 OURS = "two loops that XLA compiles, forward and backward"
 
 

@@ -14,12 +14,15 @@ import tensorflow as tf
 
 from tests.loop_cases import BATCH, FEATURES, LAYERS, MASKS, TIME, UNITS, OwnCell, fit_a_model, run_and_inputs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("name", LAYERS)
 def test_values_and_gradients_are_those_of_the_plain_loop(name, mask):
-    layer = LAYERS[name](return_sequences=True, return_state=True)
-    check_equal(layer, mask)
+    # Layer normalization in float64: in float32, the plain loop alone may be off by more than is allowed here.
+    dtype = {"dtype": "float64"} if name.startswith("LayerNorm") else {}
+    check_equal(LAYERS[name](return_sequences=True, return_state=True, **dtype), mask)
 
 
 @pytest.mark.parametrize("arguments", [{"go_backwards": True}, {"zero_output_for_mask": True}, {"dtype": "float64"}])

@@ -36,7 +36,7 @@ WRITES = "import os, tempfile\ndef square(x):\n    print(x * x, file=tempfile.Te
 def place(request, tmp_path_factory):
     """A folder below a strange one, reached through a link, with a package and an environment to run it."""
     needs_namespaces()
-    real = tmp_path_factory.mktemp("places") / "a folder, it's \"odd\" – ü" / "real"
+    real = tmp_path_factory.mktemp("places") / 'a folder, it\'s "odd" – ü' / "real"
     (real / "some where").mkdir(parents=True)
     link = real.parent / "a link"
     link.symlink_to(real, target_is_directory=True)

@@ -1,4 +1,4 @@
-"""Keras's own tests of its recurrent layers, which its wheel ships, with rnnkit's classes in the place of Keras's."""
+"""Keras's own tests of its recurrent layers, which its wheel ships, with rnnkit's classes instead of Keras's."""
 
 import importlib
 
@@ -7,7 +7,10 @@ import pytest
 
 from rnnkit import layers
 
-pytestmark = pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")  # Keras's helper fits on a generator
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:`shuffle=True` was passed"),  # Keras's helper fits on a generator
+]
 
 
 class Layers:
@@ -27,7 +30,7 @@ class Layers:
 
 
 def cases(name):
-    """The test classes in the module that stands beside that of a layer of Keras. It sees our layers from now on."""
+    """The test classes in the module next to that of a layer of Keras. It sees our layers from now on."""
     module = importlib.import_module(getattr(keras.layers, name).__module__ + "_test")
     module.layers = Layers()
     own = {key: value for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}

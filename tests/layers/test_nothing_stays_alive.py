@@ -10,6 +10,8 @@ import pytest
 from rnnkit import layers
 from tests.loop_cases import FEATURES, LAYERS, TIME, UNITS
 
+pytestmark = pytest.mark.slow
+
 
 def references(model):
     """Weak references to every layer, cell and variable of a model."""

@@ -7,7 +7,6 @@ import pytest
 from rnnkit import layers
 from rnnkit.training import ScheduledSampling, inverse_sigmoid_decay
 
-
 TOKENS = np.random.default_rng(0).integers(1, 6, (24, 8))
 
 

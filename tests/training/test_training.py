@@ -162,7 +162,7 @@ def test_models_without_states_or_with_several_outputs():
     layer = LAYERS["LSTM"](stateful=True)
     model = keras.Sequential([layer, keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=r"begin it with keras.Input\(batch_shape="):
+    with pytest.raises(ValueError, match=r"start it with keras.Input\(batch_shape="):
         truncated_bptt(model, X, Y, k1=4)
     x = keras.Input(batch_shape=(BATCH, None, FEATURES))
     h = layer(x)

@@ -1,7 +1,9 @@
-"""Grades students' notebooks with the tests of the teacher's.
+"""Grades students' notebooks with the tests in the teacher's notebook.
 
-Read in this order: `command` (what is typed), `lesson` and `submission` (the two notebooks, as `notebook` reads them),
-`client` and `server` (which imports once, and starts two processes for each exercise), `judge` (the trusted one: it
-runs the tests), `worker` (the untrusted one: it runs the student's cells), `wire` and `remote_proxy` (what passes
-between the two), `sandbox` and `system_calls` (what holds the untrusted one), `report`.
+Read in this order: `command` (the command line), `lesson` and `submission` (the two notebooks, as `notebook` reads
+them), `client` and `server` (which imports once and starts two processes per exercise), `judge` (the trusted process:
+it runs the tests), `worker` (the untrusted process: it runs the student's cells), `wire` and `remote_proxy` (what the
+two exchange), `sandbox` and `system_calls` (what confines the untrusted one), `report`.
 """
+
+CHECKS = "rnnkit.course.checks"  # the answers: hidden from students' code; their objects stay with the judge

@@ -1,10 +1,10 @@
 """python -m rnnkit.course grade SUBMISSIONS ...: grades notebooks.
 
-Runs each submission apart from the others with the teacher's tests, and writes to OUT/LESSON/ grades.csv, junit.xml,
-a page for each student in pages/, and what they are made of in results/. A student who is graded already, with the
-same notebooks and settings, is not graded again: a run that was stopped goes on where it was.
+Runs each submission separately with the teacher's tests, and writes to OUT/LESSON/: grades.csv, junit.xml, one page
+per student in pages/, and the raw results in results/. A student who has already been graded, with the same notebooks
+and settings, is not graded again: an interrupted run continues where it stopped.
 
-Exit status: 0 all submissions are graded, 1 one could not be (it counts 0 points, and the table says why), 2 the
+Exit status: 0 if all submissions are graded, 1 if one could not be (it gets 0 points, and the table says why), 2 if the
 command or the teacher's notebook is wrong.
 """
 
@@ -16,11 +16,13 @@ import os
 import pathlib
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import rnnkit
 from rnnkit.course.grading import notebook, report
 from rnnkit.course.grading.client import Server
-from rnnkit.course.grading.lesson import cut_off, read_lesson
+from rnnkit.course.grading.lesson import Lesson, cut_off, read_lesson
 from rnnkit.course.grading.sandbox import Limits, visible_folders
 from rnnkit.course.grading.submission import find_submissions, read_submission
 
@@ -32,7 +34,8 @@ WEAK = (
 )
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Grades what the arguments name, by default those of the command line; returns the exit status."""
     options = parsed(arguments)
     try:
         lessons = options.lesson or lessons_of(options.submissions)
@@ -41,7 +44,7 @@ def main(arguments=None):
         print(f"grade: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped. What is graded is kept: run the same command again", file=sys.stderr)
+        print("stopped. Finished grades are kept: run the same command again", file=sys.stderr)
         return 130
 
 
@@ -54,17 +57,19 @@ def parsed(arguments):
         "--lesson",
         action="append",
         type=pathlib.Path,
-        help="the teacher's notebook; left out: those in notebooks/ after which submissions are named",
+        help="the teacher's notebook (default: those in notebooks/ that have submissions of the same name)",
     )
     parser.add_argument("--hidden", type=pathlib.Path, help="folder of hidden tests, LESSON/EXERCISE.py")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/grades"), help="(default %(default)s)")
     parser.add_argument("--isolation", choices=["auto", "namespaces", "process"], default="auto")
     parser.add_argument("--seconds", type=float, default=60, help="for the tests of one exercise (default %(default)s)")
     parser.add_argument("--memory", type=float, default=4, help="GB, for one exercise (default %(default)s)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at the same time (default %(default)s)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="submissions at once (default %(default)s)"
+    )
     options = parser.parse_args(arguments)
     if options.hidden and not options.hidden.is_dir():
-        parser.error(f"--hidden: expected a folder, got {options.hidden}")
+        parser.error(f"--hidden: expected a folder, received {options.hidden}")
     if min(options.seconds, options.memory, options.jobs) <= 0:
         parser.error("--seconds, --memory and --jobs: expected more than 0")
     if os.name != "posix":
@@ -73,20 +78,21 @@ def parsed(arguments):
 
 
 def lessons_of(places):
-    """The lessons in notebooks/ that have submissions named after them."""
+    """Returns the lessons in notebooks/ that have submissions named after them."""
     lessons = sorted(pathlib.Path("notebooks").glob("*.ipynb"))
     names = {path.stem for place in places for path in [place, *place.rglob("*")]}
     found = [lesson for lesson in lessons if lesson.stem in names]
     if not found:
-        raise ValueError("no submission is named after a lesson in notebooks/. Say which one it is: --lesson NOTEBOOK")
+        raise ValueError("no submission is named after a lesson in notebooks/. Name the lesson: --lesson NOTEBOOK")
     return found
 
 
-def grade_lesson(path, options):
+def grade_lesson(path: pathlib.Path, options: argparse.Namespace) -> int:
     """Grades all submissions of one lesson; returns the exit status."""
     lesson = read_lesson(path, options.hidden)
     submissions = find_submissions(options.submissions, path)
-    check_out_of_sight([path, *([options.hidden] if options.hidden else []), *submissions.values()])
+    folders = [options.out, options.hidden] if options.hidden else [options.out]
+    check_out_of_sight([path, *(folder.resolve() for folder in folders), *submissions.values()])
     limits = Limits(seconds=options.seconds, memory=int(options.memory * 2**30))
     out = options.out / lesson.name
     (out / "results").mkdir(parents=True, exist_ok=True)
@@ -118,12 +124,12 @@ def grade_lesson(path, options):
     return 1 if any(result["problem"] for result in results) else 0
 
 
-def check_out_of_sight(paths):
-    """Raises ValueError if one of the paths is where submissions can read it."""
-    for path in map(pathlib.Path, paths):
+def check_out_of_sight(paths: Sequence[pathlib.Path]) -> None:
+    """Raises a ValueError if submissions could read one of the paths."""
+    for path in paths:
         for folder in visible_folders():
             if (path.parent.resolve() / path.name).is_relative_to(folder):  # a submission may be a link to anywhere
-                raise ValueError(f"{path} is inside of {folder}, which submissions can read. Move it out of there")
+                raise ValueError(f"{path} is inside {folder}, which submissions can read. Move it somewhere else")
 
 
 def line_of(result, seconds):
@@ -132,17 +138,17 @@ def line_of(result, seconds):
     return "".join(character if character.isprintable() else "?" for character in line)
 
 
-def calibrate(lesson, server):
+def calibrate(lesson: Lesson, server: Server) -> Iterator[str]:
     """Fits the tests to the teacher's own solutions, which must pass them.
 
     A test that needs a variable of the lesson, which a submission does not have, ends before that line. Where the tests
     of an exercise need the solution's objects themselves, they run beside it.
 
     Yields:
-        Lines on what was changed.
+        Lines about what was changed.
 
     Raises:
-        ValueError: they do not pass.
+        ValueError: a solution does not pass.
     """
     sources = {exercise.name: exercise.source for exercise in lesson.exercises}
     changed = True
@@ -173,7 +179,7 @@ def calibrate(lesson, server):
 
 
 def grade_once(student, path, lesson, server, settings, folder):
-    """The result of a submission and the seconds that it took; None instead of these if it was there already."""
+    """Returns the result of a submission and the seconds that it took, or `None` for these if it was there already."""
     file = folder / f"{student}.json"
     problem, content = None, b""
     try:
@@ -186,7 +192,7 @@ def grade_once(student, path, lesson, server, settings, folder):
         if result["key"] == key:
             return result, None
     except (OSError, ValueError, KeyError):
-        pass  # not graded yet, or not to the end
+        pass  # not graded yet, or not completely
     begin = time.monotonic()
     result = {"student": student, "key": key, "problem": problem, "exercises": []}
     if problem is None:
@@ -202,17 +208,19 @@ def grade_once(student, path, lesson, server, settings, folder):
     return result, time.monotonic() - begin
 
 
-def graded(sources, lesson, server, notes=None):
-    """What comes of the sources of exercises.
+def graded(
+    sources: dict[str, str], lesson: Lesson, server: Server, notes: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Grades the sources of exercises.
 
     Args:
-        sources: dictionary from an exercise's name to source.
+        sources: dictionary from an exercise's name to its source.
         lesson: `Lesson`.
         server: `client.Server`.
-        notes: dictionary from an exercise's name to what the page is to say of it.
+        notes: dictionary from an exercise's name to a remark for the student's page. Defaults to `None`, no remarks.
 
     Returns:
-        List of dictionaries, one an exercise: `name`, `points`, `of`, `note`, `error` (why its cell does not run),
+        List of dictionaries, one per exercise: `name`, `points`, `of`, `note`, `error` (why its cell does not run),
         `printed`, and `tests`, a list of dictionaries `label`, `hidden`, `passed`, `message`, `printed`.
     """
     results, running = [], []
@@ -241,7 +249,7 @@ NOT_RUN = {"passed": False, "message": "", "printed": ""}
 
 
 def judge_exercise(exercise, cells, lesson, server):
-    """Has an exercise judged; where a test ended the submission's process, the tests that are left, in a new one."""
+    """Has an exercise judged; if a test ended the submission's process, judges the remaining tests in a new one."""
     earlier = [one.names for one in lesson.exercises[: lesson.exercises.index(exercise)]]
     names = [name for one in [*earlier, exercise.names] for name in one if name != exercise.name] + [exercise.name]
     job = {

@@ -1,12 +1,11 @@
 """The trusted process: it runs the tests of one exercise, while the student's code runs in another process.
 
-In the tests, the names that the exercise defines stand for what the student defined over there. A call passes its
-arguments to that process, and what comes back is data (`values`), which the test compares here. So the student's code
-meets neither the tests nor what they expect, and cannot change how they compare. All it can do is to return
-something.
+In the tests, the names that the exercise defines stand for what the student defined in that process. A call sends its
+arguments there, and receives data (see `wire`), which the test compares here. The student's code sees neither the tests
+nor what they expect, and cannot change how they compare. All it can do is return something.
 
-Tests that need the student's object itself, such as a layer to train, cannot be run so. They run `beside` the student's
-code, over there, and a submission that sets out to deceive them can.
+Tests that need the student's object itself, such as a layer to train, cannot run this way. They run `beside` the
+student's code, in its process, and a submission that sets out to deceive them can.
 """
 
 import contextlib
@@ -15,21 +14,24 @@ import json
 import linecache
 import os
 import signal
+import socket
 import time
 import traceback
+from collections.abc import Iterable
+from typing import Any
 
-from rnnkit.course.grading import sandbox, wire, worker
+from rnnkit.course.grading import CHECKS, sandbox, wire, worker
 from rnnkit.course.grading.remote_proxy import Objects, pickled
 
 MOST_SHOWN = 4000  # characters of one message
-TIME_IS_UP = "The time was up. An endless loop?"
+TIME_IS_UP = "The time is up. Is there an endless loop?"
 
 
-def judge(stream, limits, namespaces, beside, hidden):
-    """Starts the student's process, reads a job, and writes what came of it.
+def judge(stream: socket.socket, limits: sandbox.Limits, namespaces: bool, beside: bool, hidden: Iterable[str]) -> None:
+    """Starts the student's process, reads a job, and writes a report.
 
     Args:
-        stream: socket to the one who asks. It is read only after the student's process was made, which has none of it.
+        stream: socket to the client. It is read only after the student's process was made, which knows nothing of it.
         limits: `sandbox.Limits`.
         namespaces: boolean, whether this process is confined.
         beside: boolean, whether the tests run in the student's process.
@@ -40,7 +42,7 @@ def judge(stream, limits, namespaces, beside, hidden):
     except OSError as problem:
         wire.send(stream, json.dumps({"problem": str(problem)}).encode())
         return
-    sandbox.limit_memory(2 * limits.memory)  # a test could take much of it with what the submission returns
+    sandbox.limit_memory(2 * limits.memory)  # what a submission returns could make a test take a lot
     wire.send(stream, json.dumps({"process": os.getpid()}).encode())
     job = json.loads(wire.receive(stream))
     student = Student(ours, supervisor, limits)
@@ -54,12 +56,12 @@ def judge(stream, limits, namespaces, beside, hidden):
     wire.send(stream, json.dumps({**report, "seconds": time.monotonic() - begin}).encode())
 
 
-def judged(job, student, beside):
+def judged(job: dict[str, Any], student: "Student", beside: bool) -> dict[str, Any]:
     """Runs a job.
 
     Args:
         job: dictionary of `preamble` and `cells`, lists of (label, source) to run in the student's process, the last of
-            which is judged; `names`, which those cells define, the exercise's own at the end; `tests`, a list of
+            which is judged; `names`, which those cells define, the exercise's own name last; `tests`, a list of
             (label, source); `seconds`.
         student: `Student`.
         beside: boolean, whether the tests run in the student's process.
@@ -75,7 +77,7 @@ def judged(job, student, beside):
             try:
                 student.ask("run", source, label)
             except ModuleNotFoundError as problem:
-                if "rnnkit.course.checks" not in str(problem):  # these are hidden from it
+                if CHECKS not in str(problem):  # these are hidden from it
                     raise
             execute(source, label, names)
         for label, source in job["cells"]:
@@ -105,8 +107,8 @@ def judged(job, student, beside):
             result |= {"passed": not student.changed, "message": said.getvalue()[:MOST_SHOWN]}
             if student.changed:
                 result["message"] = (
-                    "The answers are right, but a function changes its arguments. Whoever called it may still need "
-                    "them: work on a copy, and beware of `+=`."
+                    "The answers are right, but a function changes its arguments. The caller may still need them: "
+                    "work on a copy, and watch out for `+=`."
                 )
         except Exception as problem:
             result["message"] = in_words(problem, student)
@@ -126,10 +128,10 @@ def execute(source, label, names):
 
 
 def in_words(problem, student):
-    """What a test raised, for the student."""
+    """Describes, for the student, what a test raised."""
     text, places = str(problem), places_of(problem, student)
     if isinstance(problem, AssertionError):
-        lines = [text or f"This does not hold: {places[-1][2] if places else ''}"]
+        lines = [text or f"This is not true: {places[-1][2] if places else ''}"]
     elif isinstance(problem, SyntaxError):
         lines = [f"{type(problem).__name__}: {text}", *([problem.text.rstrip()] if problem.text else [])]
     else:
@@ -139,13 +141,13 @@ def in_words(problem, student):
 
 
 def unknown_line(problem, label, student):
-    """The line at which a test stopped by itself; None if it stopped in what it called."""
+    """Returns the line at which a test itself stopped; `None` if it stopped in something it called."""
     places = places_of(problem, student)
     return places[0][1] if {label} == {place[0] for place in places} else None
 
 
 def places_of(problem, student):
-    """Where it happened: label, line and its text, for each cell from the outer to the inner."""
+    """Lists where it happened: label, line and its text, for each cell from the outermost to the innermost."""
     frames = traceback.extract_tb(problem.__traceback__)
     places = [(frame.filename, frame.lineno, frame.line) for frame in frames if frame.filename.startswith("<")]
     in_the_test_itself = frames[-1].filename.startswith("<")
@@ -153,7 +155,7 @@ def places_of(problem, student):
 
 
 class Student:
-    """The student's process, as the judge knows it.
+    """The student's process, as the judge sees it.
 
     Args:
         stream: socket to that process.
@@ -161,22 +163,22 @@ class Student:
         limits: `sandbox.Limits`, for messages.
     """
 
-    def __init__(self, stream, supervisor, limits):
+    def __init__(self, stream: socket.socket, supervisor: int, limits: sandbox.Limits):
         self.stream, self.supervisor, self.limits = stream, supervisor, limits
-        self.objects = Objects()  # of the tests, which were handed to the student's code
+        self.objects = Objects()  # of the tests, which the student's code was given
         self.printed, self.frames, self.changed = "", [], False
 
-    def ask(self, kind, *arguments):
-        """The value of the answer.
+    def ask(self, kind: str, *arguments: Any) -> Any:
+        """Asks the process a question; returns the value of its answer.
 
         Raises:
-            TypeError: the arguments cannot be passed on.
-            Exception: what the student's code raised, where Python itself has it; else RuntimeError.
-            Gone: the process ended, or sent back something else than answers.
+            TypeError: the arguments cannot be sent to another process.
+            Exception: what the student's code raised, if it is one of Python's own; else RuntimeError.
+            Gone: the process ended, or sent something other than an answer.
         """
         if kind == "call":
             number, *rest = arguments
-            arguments = number, pickled(rest, self.objects)  # pickled, so that changes of it can be seen over there
+            arguments = number, pickled(rest, self.objects)  # pickled, which lets the other side see if they change
         question = pickled((kind, *arguments), self.objects)
         try:
             reply = self.exchange(question)
@@ -189,14 +191,14 @@ class Student:
         except (EOFError, ConnectionError):
             raise Gone(self.why_it_ended()) from None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError) as problem:
-            raise Gone(f"The process of this exercise sent back {problem}.") from None
+            raise Gone(f"The process of this exercise sent something unreadable: {problem}.") from None
         if kinds:
             self.frames = frames
             raise worker.as_exception(kinds, message)
         return value
 
-    def exchange(self, question):
-        """Sends a question; returns the reply. Before that, the student's code may use objects that it was handed."""
+    def exchange(self, question: bytes) -> dict[str, Any]:
+        """Sends a question and returns the reply. In between, the student's code may use objects that it was given."""
         wire.send(self.stream, question)
         reply = json.loads(wire.receive(self.stream))
         while "asks" in reply:
@@ -204,34 +206,35 @@ class Student:
             reply = json.loads(wire.receive(self.stream))
         return reply
 
-    def used(self, kind, arguments):
-        """What comes of using an object of the tests, pickled: kinds of an exception or None, and message or value."""
+    def used(self, kind: str, arguments: Any) -> bytes:
+        """Uses an object of the tests; returns, pickled, `None` and a value, or an exception's kinds and message."""
         try:
             if kind not in ("call", "attribute", "iterate", "following"):
-                raise ValueError(f"expected something that objects can do, got {kind!r:.50}")
+                raise ValueError(f"expected something that objects can do, received {kind!r:.50}")
             value = getattr(self.objects, kind)(*wire.decoded(arguments, self.ask, self.objects))
             return pickled((None, value), self.objects)
         except Exception as problem:
             kinds = [kind.__name__ for kind in type(problem).__mro__]
             return pickled((kinds, str(problem)[:MOST_SHOWN]), self.objects)
 
-    def why_it_ended(self):
+    def why_it_ended(self) -> str:
+        """Ends the process; returns a sentence on why it no longer answers."""
         if self.end():
             return f"It took more than {self.limits.memory / 2**30:.3g} GB of memory."
-        return "The process of this exercise ended: by os._exit(), a crash, or for want of memory."
+        return "The process of this exercise ended: by os._exit(), by a crash, or for lack of memory."
 
-    def end(self):
-        """Ends the process; returns whether its supervisor had ended it for its memory."""
+    def end(self) -> bool:
+        """Ends the process; returns whether its supervisor had already ended it for its memory."""
         supervisor, self.supervisor = self.supervisor, None
         return supervisor is not None and sandbox.end(supervisor)
 
 
 class Gone(BaseException):
-    """The student's process is no more. No test can catch it by mistake."""
+    """The student's process has ended. Not an Exception: no test can catch it by mistake."""
 
 
 class TimeUp(BaseException):
-    """The time of an exercise is over."""
+    """The time for an exercise is up."""
 
 
 def time_is_up(*_):

@@ -1,50 +1,63 @@
-"""Reads the cells of a notebook file that may hold anything."""
+"""Reads the cells of a notebook file, which may contain anything."""
 
 import dataclasses
 import json
 import os
 import stat
+from typing import Any
 
 MOST_BYTES = 20 << 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A code cell, or a text: its id (or None), kind, source, tags, and the metadata under `rnnkit`."""
+    """A cell of code or text: its id (or `None`), kind, source, tags, and the metadata under `rnnkit`."""
 
     id: str | None
     kind: str
     source: str
-    tags: tuple = ()
-    settings: dict = dataclasses.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def read(path):
-    """The bytes of a file.
+def read(path: str | os.PathLike[str]) -> bytes:
+    """Reads a file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its bytes.
 
     Raises:
-        ValueError: it is a link, no file, or too large.
+        ValueError: it is a link, not a file, or too large.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as problem:
         raise ValueError(
-            "expected a file, got a link" if os.path.islink(path) else f"cannot be read: {problem}"
+            "expected a file, received a link" if os.path.islink(path) else f"cannot be read: {problem}"
         ) from None
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("expected a file, got something else")
+            raise ValueError("expected a file, received something else")
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise ValueError(f"expected at most {MOST_BYTES >> 20} MB, got more")
+        raise ValueError(f"expected at most {MOST_BYTES >> 20} MB, received more")
     return content
 
 
-def cells(content):
-    """The list of `Cell` of a notebook, given as bytes.
+def cells(content: bytes) -> list[Cell]:
+    """Reads the cells of a notebook.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        List of `Cell`.
 
     Raises:
-        ValueError: it is no notebook; the message says what is wrong.
+        ValueError: the bytes are not a notebook; the message says what is wrong.
 
     Example:
 
@@ -59,11 +72,11 @@ def cells(content):
     try:
         notebook = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError:
-        raise ValueError("expected a notebook, got a file that is no UTF-8 text") from None
+        raise ValueError("expected a notebook, received a file that is not UTF-8 text") from None
     except RecursionError:
-        raise ValueError("expected a notebook, got JSON that is nested too deeply") from None
+        raise ValueError("expected a notebook, received JSON that is nested too deeply") from None
     except ValueError as problem:
-        raise ValueError(f"expected a notebook, got a file that is no JSON: {problem}") from None
+        raise ValueError(f"expected a notebook, received a file that is not JSON: {problem}") from None
     found = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(found, list):
         raise ValueError("expected a notebook, a JSON object with a list of cells")

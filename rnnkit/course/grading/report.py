@@ -1,29 +1,33 @@
-"""What the grading leaves behind: a table, JUnit XML, and a page for each student.
+"""Writes the results: a table, JUnit XML, and one page per student.
 
-What a student may not know of a hidden test, its words and what the code printed in it, is on none of them.
+None of them shows what students must not know of a hidden test: its words, and what the code printed in it.
 """
 
 import csv
 import html
+import pathlib
 import re
 import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+from rnnkit.course.grading.lesson import Lesson
 
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 HIDDEN = "A hidden test fails. What other inputs could there be?"
 
 
-def total(result):
-    """The points of a submission."""
+def total(result: dict[str, Any]) -> float:
+    """Returns the points of a submission."""
     return round(sum(exercise["points"] for exercise in result["exercises"]), 2)
 
 
-def write(results, lesson, folder):
-    """Writes all of it.
+def write(results: list[dict[str, Any]], lesson: Lesson, folder: pathlib.Path) -> None:
+    """Writes the table, the XML and the pages.
 
     Args:
         results: list of dictionaries `student`, `problem`, `exercises`; see `command.graded`.
         lesson: `Lesson`.
-        folder: path.
+        folder: folder to write to.
     """
     write_table(results, lesson, folder / "grades.csv")
     write_junit(results, lesson, folder / "junit.xml")
@@ -34,7 +38,7 @@ def write(results, lesson, folder):
 
 
 def write_table(results, lesson, path):
-    """One row a student: points of each exercise, their sum, and what stood against grading."""
+    """Writes one row per student: the points of each exercise, their sum, and what prevented grading."""
     with open(path, "w", newline="", encoding="utf-8", errors="replace") as file:
         table = csv.writer(file)
         table.writerow(["student", *[exercise.name for exercise in lesson.exercises], "total", "of", "problem"])
@@ -46,12 +50,12 @@ def write_table(results, lesson, path):
 
 
 def plain(text):
-    """The text, with a mark before what a spreadsheet would run as a formula."""
+    """Returns the text, with a mark before what a spreadsheet would run as a formula."""
     return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
 
 
 def write_junit(results, lesson, path):
-    """A suite a student, a case a test."""
+    """Writes one suite per student, one case per test."""
     root = ElementTree.Element("testsuites", name=lesson.name)
     for result in results:
         cases = [(exercise, test) for exercise in result["exercises"] for test in exercise["tests"]]
@@ -78,12 +82,12 @@ def write_junit(results, lesson, path):
 
 
 def clean(text):
-    """The text without characters that XML forbids."""
+    """Returns the text without characters that XML forbids."""
     return NO_XML.sub("?", text)
 
 
 def words(exercise, test):
-    """What the student may read of a test that fails, or of what it said when it passed."""
+    """Returns what the student may read about a failed test, or what a test printed when it passed."""
     if exercise["error"]:
         return exercise["error"]
     if test["hidden"]:
@@ -92,7 +96,7 @@ def words(exercise, test):
 
 
 def page_of(result, lesson):
-    """The page of a student, as HTML."""
+    """Returns a student's page, as HTML."""
     of = sum(exercise.points for exercise in lesson.exercises)
     parts = [f"<h1>{shown(lesson.name)}: {shown(result['student'])}</h1>"]
     if result["problem"]:

@@ -22,14 +22,19 @@ import time
 from collections.abc import Callable, Iterable
 
 import rnnkit
+from rnnkit.course.grading import CHECKS
 from rnnkit.course.grading import system_calls as calls
 from rnnkit.datasets.data_file import data_file
 
 SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"]
 DEVICES = ["null", "zero", "full", "random", "urandom"]
 VIEW = "/proc"  # where the new root is mounted at first: a folder that every Linux has
-CHECKS = "course/checks"  # the answers to the exercises, inside the package
-INSTALLED = ["*-packages", "python*/*-packages", "lib*/python*/*-packages", "local/lib*/python*/*-packages"]  # below a prefix
+INSTALLED = [
+    "*-packages",
+    "python*/*-packages",
+    "lib*/python*/*-packages",
+    "local/lib*/python*/*-packages",
+]  # below a prefix
 NOBODY = 65534
 OUT_OF_MEMORY = 99  # exit status of a supervisor
 BEGUN = b"+"
@@ -82,15 +87,15 @@ def folders_of_answers(folders: Iterable[str]) -> list[str]:
     Returns:
         Every path of the checks of this package, and those of other copies that are installed there.
     """
-    package = pathlib.Path(rnnkit.__file__).resolve().parent
-    found = []
+    checks, found = CHECKS.replace(".", "/"), []
+    ours = pathlib.Path(rnnkit.__file__).resolve().parents[1] / checks
     for folder in map(pathlib.Path, folders):
         real = folder.resolve()
-        if package.is_relative_to(real):
-            found.append(folder / package.relative_to(real) / CHECKS)
+        if ours.is_relative_to(real):
+            found.append(folder / ours.relative_to(real))
+        found.append(folder / checks)
         for pattern in INSTALLED:
-            found += folder.glob(f"{pattern}/rnnkit/{CHECKS}")
-        found.append(folder / "rnnkit" / CHECKS)
+            found += folder.glob(f"{pattern}/{checks}")
     return sorted({str(path) for path in found if os.path.isdir(path)})
 
 

@@ -1,8 +1,8 @@
 """The process that imports once what a lesson needs, and from which the judges are forked.
 
-`client.Server` starts it as `python -m rnnkit.course.grading.server SOCKET SETTINGS`. It has a clean environment, leaves
-the whole file system behind except `sandbox.visible_folders`, and never sees a lesson or a submission: they pass
-through it unread, as sockets.
+`client.Server` starts it as `python -m rnnkit.course.grading.server SOCKET SETTINGS`. It has a clean environment,
+leaves the whole file system behind except `sandbox.visible_folders`, and never sees a lesson or a submission: they
+pass through it unread, as sockets.
 """
 
 import contextlib

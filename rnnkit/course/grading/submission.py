@@ -1,11 +1,13 @@
-"""A student's notebook: the sources of the exercises, and nothing else of it."""
+"""A student's notebook: the sources of the exercises, and nothing else from it."""
 
 import dataclasses
 import os
 import pathlib
 import re
+from collections.abc import Iterable
 
 from rnnkit.course.grading import notebook
+from rnnkit.course.grading.lesson import Lesson
 
 
 @dataclasses.dataclass
@@ -13,26 +15,29 @@ class Submission:
     """What a student wrote.
 
     Args:
-        sources: dictionary from the exercise's name to the source of its cell.
-        notes: dictionary from the exercise's name to what is to be said of its cell.
+        sources: dictionary from an exercise's name to the source of its cell.
+        notes: dictionary from an exercise's name to a remark about its cell.
     """
 
-    sources: dict
-    notes: dict
+    sources: dict[str, str]
+    notes: dict[str, str]
 
 
-def read_submission(content, lesson):
+def read_submission(content: bytes, lesson: Lesson) -> Submission:
     """Finds the exercises in a student's notebook.
 
-    A cell belongs to an exercise if it has its id. If no cell has (some editors give new ids), the cell that defines
-    the exercise's name does.
+    A cell belongs to an exercise if it has its id. If no cell has it (some editors assign new ids), the cell that
+    defines the exercise's name does.
 
     Args:
         content: bytes of the notebook.
         lesson: `Lesson`.
 
+    Returns:
+        `Submission`.
+
     Raises:
-        ValueError: it is no notebook.
+        ValueError: the bytes are not a notebook.
     """
     code = [cell for cell in notebook.cells(content) if cell.kind == "code"]
     ids = {exercise.id for exercise in lesson.exercises}
@@ -47,24 +52,24 @@ def read_submission(content, lesson):
         if len(found) == 1:
             submission.sources[exercise.name] = found[0].source
         elif found:
-            submission.notes[exercise.name] = f"The notebook has {len(found)} cells of this exercise. Leave one."
+            submission.notes[exercise.name] = f"The notebook has {len(found)} cells for this exercise. Keep one."
         else:
-            submission.notes[exercise.name] = "The notebook has no cell of this exercise. Was it deleted?"
+            submission.notes[exercise.name] = "The notebook has no cell for this exercise. Was it deleted?"
     return submission
 
 
-def find_submissions(places, lesson_path):
-    """The notebooks of a lesson below some folders.
+def find_submissions(places: Iterable[str | pathlib.Path], lesson_path: str | pathlib.Path) -> dict[str, pathlib.Path]:
+    """Finds the notebooks of a lesson below some folders.
 
-    Found are `STUDENT.ipynb`, `STUDENT/LESSON.ipynb` and `LESSON/STUDENT.ipynb`. Notebooks that are named after another
-    lesson, and folders and files whose names begin with a dot, are left out. Links to folders are not followed.
+    These are `STUDENT.ipynb`, `STUDENT/LESSON.ipynb` and `LESSON/STUDENT.ipynb`. Notebooks that are named after another
+    lesson are left out, as are folders and files whose names begin with a dot. Links to folders are not followed.
 
     Args:
-        places: list of folders or files.
-        lesson_path: of the teacher's notebook.
+        places: folders or files.
+        lesson_path: the teacher's notebook.
 
     Returns:
-        Dictionary from the student's name to the path, in the order of the names.
+        Dictionary from a student's name to the path, in the order of the names.
 
     Raises:
         ValueError: a place does not exist, or a student has two notebooks.
@@ -74,10 +79,10 @@ def find_submissions(places, lesson_path):
     found = {}
     for place in map(pathlib.Path, places):
         if not os.path.lexists(place):
-            raise ValueError(f"{place}: expected a notebook or a folder of notebooks, there is none")
+            raise ValueError(f"{place}: expected a notebook or a folder of notebooks, found nothing there")
         if place.is_symlink():
             raise ValueError(
-                f"{place}: expected a notebook or a folder of notebooks, got a link. Name what it links to"
+                f"{place}: expected a notebook or a folder of notebooks, received a link. Name what it links to"
             )
         paths = [place] if not place.is_dir() else sorted(notebooks_below(place))
         for path in paths:
@@ -85,7 +90,7 @@ def find_submissions(places, lesson_path):
             if student is None:
                 continue
             if student in found:
-                raise ValueError(f"expected one notebook of {student}, got {found[student]} and {path}")
+                raise ValueError(f"expected one notebook of {student}, received {found[student]} and {path}")
             found[student] = path
     return dict(sorted(found.items()))
 
@@ -99,7 +104,7 @@ def notebooks_below(folder):
 
 
 def student_of(path, lesson, others):
-    """Whose notebook it is, by its path below the folder; None if it is of another lesson.
+    """Returns whose notebook it is, by its path below the folder; `None` if it is for another lesson.
 
     >>> import pathlib
     >>> [student_of(pathlib.Path(path), "03_lstm", {"04_gru"}) for path in

@@ -1,4 +1,4 @@
-"""The few calls of Linux that Python 3.11 does not have, and the filter that denies calls to a process."""
+"""The few Linux system calls that Python 3.11 does not offer, and the filter that denies calls to a process."""
 
 import ctypes
 import os
@@ -53,32 +53,36 @@ NUMBERS = {  # name: (x86_64, aarch64)
     "userfaultfd": (323, 282),
 }
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of NUMBERS, name of the machine in filters
-SIGNALS = ["kill", "tgkill"]  # allowed to oneself
+SIGNALS = ["kill", "tgkill"]  # a process may send them to itself
 DENIED = sorted(set(NUMBERS) - {"clone", "clone3", *SIGNALS})
 EPERM, ENOSYS = 1, 38
 
 _libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
 
 
-def unshare(flags):
+def unshare(flags: int) -> None:
+    """Moves this process into new namespaces."""
     _checked(_libc.unshare(flags), "unshare")
 
 
-def mount(source, target, kind="none", flags=0, options=""):
+def mount(source: str, target: str, kind: str = "none", flags: int = 0, options: str = "") -> None:
+    """Mounts a file system, or a folder or file that is there already."""
     arguments = [os.fsencode(text) for text in (source, target, kind)]
     _checked(_libc.mount(*arguments, ctypes.c_ulong(flags), options.encode()), f"mount of {target}")
 
 
-def unmount(target):
+def unmount(target: str) -> None:
+    """Unmounts what is mounted at a path, and all below it."""
     _checked(_libc.umount2(os.fsencode(target), DETACH), f"unmounting {target}")
 
 
-def pivot_root(new, old):
+def pivot_root(new: str, old: str) -> None:
+    """Makes `new` the root, and moves the old root to `old`."""
     _checked(_system_call("pivot_root", os.fsencode(new), os.fsencode(old)), "pivot_root")
 
 
-def restrict_mounts(target, attributes, below=True):
-    """Adds attributes, such as READ_ONLY, to a mount, and to those below it (Linux 5.12)."""
+def restrict_mounts(target: str, attributes: int, below: bool = True) -> None:
+    """Adds attributes, such as READ_ONLY, to a mount and, by default, to those below it (Linux 5.12)."""
     here, recursive = -100, 0x8000 if below else 0
     wanted = struct.pack("QQQQ", attributes, 0, 0, 0)
     _checked(
@@ -87,24 +91,26 @@ def restrict_mounts(target, attributes, below=True):
     )
 
 
-def process_control(option, value, pointer=None):
+def process_control(option: int, value: int, pointer: ctypes.Array | None = None) -> None:
+    """Calls prctl."""
     zero = ctypes.c_ulong(0)
     _checked(_libc.prctl(option, ctypes.c_ulong(value), pointer if pointer is not None else zero, zero, zero), "prctl")
 
 
-def drop_capabilities():
+def drop_capabilities() -> None:
+    """Gives up all privileges of this process."""
     header, none = struct.pack("Ii", 0x20080522, 0), bytes(24)
     _checked(_libc.capset(header, none), "capset")
 
 
-def deny_calls(*, signals_to_others):
+def deny_calls(*, signals_to_others: bool) -> None:
     """Denies this process and its children, for good, what code that computes does not need.
 
-    Sockets, other namespaces, mounts, looking into other processes, memory that no limit counts, and a few calls that
-    are known for their holes. A call that is denied fails with EPERM; the process goes on.
+    These are sockets, other namespaces, mounts, looking into other processes, memory that no limit counts, and a few
+    calls that are known for their holes. A denied call fails with EPERM; the process continues.
 
     Args:
-        signals_to_others: boolean, False denies signals to other processes, too.
+        signals_to_others: boolean; `False` denies signals to other processes, too.
     """
     column, machine = MACHINES[platform.machine()]
     number = {name: numbers[column] for name, numbers in NUMBERS.items()}
@@ -116,7 +122,10 @@ def deny_calls(*, signals_to_others):
         program += [(at_least, 0x40000000, 0, 1), (give, deny, 0, 0)]  # x32, a second set of numbers
     for name in DENIED:
         program += [(equal, number[name], 0, 1), (give, deny, 0, 0)]
-    program += [(equal, number["clone3"], 0, 1), (give, unknown, 0, 0)]  # its flags cannot be read: clone does as well
+    program += [
+        (equal, number["clone3"], 0, 1),
+        (give, unknown, 0, 0),
+    ]  # its flags are unreadable; clone is enough
     namespaces = NEW_MOUNTS | 0x02000000 | NEW_NAMES | NEW_IPC | NEW_USERS | NEW_PROCESSES | NEW_NETWORK
     program += [(equal, number["clone"], 0, 4), (load, 16, 0, 0), (any_bit, namespaces, 0, 1), (give, deny, 0, 0)]
     program += [(give, allow, 0, 0)]

@@ -1,35 +1,38 @@
 """What passes between the judge and the student's process: framed messages, and values that are only data.
 
-What comes from a student's process is JSON: numbers, strings, lists, arrays as bytes. Reading it runs nothing, and
-what is no data (a function, a layer) comes as a number that stands for it. What goes to that process may be pickled:
-there is nothing in it to protect.
+A student's process sends JSON: numbers, strings, lists, arrays as bytes. Reading it runs nothing, and anything that is
+not data (a function, a layer) is sent as a number that stands for it. What goes to that process may be pickled: nothing
+there needs protection.
 """
 
 import base64
 import re
+import socket
 import struct
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from rnnkit.course.grading.remote_proxy import RemoteProxy
+from rnnkit.course.grading.remote_proxy import Objects, RemoteProxy
 
 MOST_BYTES = 256 << 20
 LIKE_LISTS = (range, type({}.keys()), type({}.values()), type({}.items()))
 KINDS = re.compile(r"[<>|=]?[biufcSU]\d+|bfloat16")
 
 
-def send(stream, message):
-    """Sends bytes, after their length."""
+def send(stream: socket.socket, message: bytes) -> None:
+    """Sends the length of a message, and the message."""
     stream.sendall(struct.pack("<Q", len(message)))
     stream.sendall(message)
 
 
-def receive(stream):
-    """The bytes of the next message.
+def receive(stream: socket.socket) -> bytes:
+    """Receives the next message.
 
     Raises:
-        EOFError: the other side is gone.
+        EOFError: the other side has hung up.
         ValueError: the message is too long.
     """
     (length,) = struct.unpack("<Q", receive_exactly(stream, 8))
@@ -51,12 +54,12 @@ def receive_exactly(stream, length):
     return bytes(message)
 
 
-def encoded(value, keep):
-    """The value as what JSON can hold.
+def encoded(value: Any, keep: Callable[[Any], int] | None) -> Any:
+    """Turns a value into what JSON can hold.
 
     Args:
         value: anything.
-        keep: function that stores an object that is no data, and returns its number.
+        keep: function that stores an object that is not data, and returns its number.
 
     Returns:
         Nested lists, dictionaries, numbers and strings.
@@ -106,16 +109,19 @@ def encoded(value, keep):
     return inner(value)
 
 
-def decoded(tree, ask, objects):
-    """The value that was encoded.
+def decoded(tree: Any, ask: Callable[..., Any] | None, objects: Objects | None) -> Any:
+    """Turns what `encoded` returned into a value again.
 
     Args:
-        tree: what `encoded` returned, or what someone wants us to take for it.
-        ask: function, for the `RemoteProxy` of an object that is no data.
-        objects: `Objects` of this process, which come back by number.
+        tree: what `encoded` returned, or a forgery of it.
+        ask: function, for the `RemoteProxy` of an object that is not data.
+        objects: `Objects` of this process, which the other side refers to by number.
+
+    Returns:
+        The value.
 
     Raises:
-        ValueError: it is nothing that `encoded` returns.
+        ValueError: `encoded` does not return such a thing.
     """
 
     def inner(tree):
@@ -166,5 +172,5 @@ def array_of(dtype, shape, data):
 def shape_of(sizes):
     shape = tuple(map(int, sizes))
     if min(shape, default=0) < 0:
-        raise ValueError(f"a shape that is none, {shape}")
+        raise ValueError(f"an impossible shape, {shape}")
     return shape

@@ -1,7 +1,7 @@
 """The untrusted process: it runs a student's cells and answers the judge's questions, with data only.
 
-Nothing here is relied upon: the student's code may change all of it. It can make answers wrong or end the process,
-which costs points; it holds neither tests nor what they expect.
+The judge does not rely on anything here: the student's code may change all of it. That code can make answers wrong or
+end the process, which costs points; it finds neither the tests nor what they expect.
 """
 
 import builtins
@@ -9,8 +9,11 @@ import contextlib
 import io
 import json
 import linecache
+import socket
 import sys
 import traceback
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +23,7 @@ from rnnkit.course.grading.remote_proxy import Objects, unpickled
 MOST_PRINTED = 10_000
 
 
-def answer(stream):
+def answer(stream: socket.socket) -> None:
     """Serves the judge until it hangs up.
 
     A question is a pickled tuple: the name of a method of `Answers`, and its arguments. The reply is a JSON dictionary.
@@ -43,23 +46,23 @@ def answer(stream):
 
 
 class Answers:
-    """What the judge may ask."""
+    """The questions that the judge may ask."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: socket.socket):
         self.stream, self.objects, self.names = stream, Objects(), {"__name__": "__main__"}
 
-    def run(self, source, label):
+    def run(self, source: str, label: str) -> dict[str, Any]:
         """Runs a cell."""
         linecache.cache[label] = (len(source), None, source.splitlines(keepends=True), label)
         exec(compile(source, label, "exec"), self.names)
         return {}
 
-    def get(self, wanted):
-        """The values of names, as far as there are any."""
+    def get(self, wanted: list[str]) -> dict[str, Any]:
+        """Returns the values of those names that are defined."""
         return self.value({name: self.names[name] for name in wanted if name in self.names})
 
-    def call(self, number, message):
-        """Calls an object with pickled arguments and keywords; tells also whether arrays among these changed."""
+    def call(self, number: int, message: bytes) -> dict[str, Any]:
+        """Calls an object with pickled arguments and keywords; reports, too, whether arrays among them changed."""
         arguments, keywords = unpickled(message, self.objects, self.ask)
         reply = self.value(self.objects.call(number, arguments, keywords))
         before = arrays_in(unpickled(message, self.objects, self.ask))
@@ -67,19 +70,23 @@ class Answers:
         changed = len(before) != len(after) or not all(map(same, before, after))
         return reply | {"changed": changed}
 
-    def attribute(self, number, name):
+    def attribute(self, number: int, name: str) -> dict[str, Any]:
+        """Returns a public attribute of an object."""
         return self.value(self.objects.attribute(number, name))
 
-    def iterate(self, number):
+    def iterate(self, number: int) -> dict[str, Any]:
+        """Starts to iterate over an object."""
         return self.value(self.objects.iterate(number))
 
-    def following(self, number):
+    def following(self, number: int) -> dict[str, Any]:
+        """Returns the next value of an iterator, in a list; an empty list at the end."""
         return self.value(self.objects.following(number))
 
-    def value(self, value):
+    def value(self, value: Any) -> dict[str, Any]:
+        """Returns the reply that holds a value."""
         return {"value": wire.encoded(value, self.objects.keep)}
 
-    def ask(self, kind, number, *arguments):
+    def ask(self, kind: str, number: int, *arguments: Any) -> Any:
         """Has the judge use an object of the tests."""
         content = wire.encoded([number, *arguments], self.objects.keep)
         wire.send(self.stream, json.dumps({"asks": kind, "arguments": content}).encode())
@@ -89,8 +96,8 @@ class Answers:
         return value
 
 
-def as_exception(kinds, message):
-    """An exception of the first of these kinds that Python itself has, and that says no more than a message."""
+def as_exception(kinds: Sequence[str], message: str) -> Exception:
+    """Returns an exception of the first of these kinds that Python itself has and that takes only a message."""
     for name in kinds:
         kind = getattr(builtins, name, None)
         if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
@@ -100,7 +107,7 @@ def as_exception(kinds, message):
 
 
 def arrays_in(value):
-    """All arrays in nested lists, tuples and dictionaries."""
+    """Lists all arrays in nested lists, tuples and dictionaries."""
     if isinstance(value, np.ndarray):
         return [value]
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else []
@@ -112,7 +119,7 @@ def same(before, after):
 
 
 def frames_of(problem):
-    """Where in the student's cells, and in tests beside them, it happened: label, line and text of it."""
+    """Lists where it happened in the student's cells, and in tests beside them: label, line and its text."""
     frames = traceback.extract_tb(problem.__traceback__)
     return [[frame.filename, frame.lineno, frame.line] for frame in frames if frame.filename.startswith("<")][-5:]
 

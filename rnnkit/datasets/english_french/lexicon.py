@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from rnnkit.datasets.data_file import data_file
 
@@ -87,7 +88,7 @@ def lexicon() -> Lexicon:
 
 def read_lexicon(text: str) -> Lexicon:
     """Reads a `Lexicon` from a text in the format of english_french.txt; a `ValueError` if it is malformed."""
-    readers = {  # in the order of the fields of `Lexicon`
+    readers: dict[str, Any] = {  # in the order of the fields of `Lexicon`
         "nouns": _noun,
         "adjectives": _adjective,
         "verbs with an object": _transitive,
