@@ -94,7 +94,9 @@ def args_problems(docstring, function):
     for parameter in parameters_of(function):
         if parameter.name not in explained:
             yield f"Args lack {parameter.name}"
-        elif parameter.default is not inspect.Parameter.empty and "Defaults to" not in " ".join(explained[parameter.name].split()):
+            continue
+        says = " ".join(explained[parameter.name].split())
+        if parameter.default is not inspect.Parameter.empty and "Defaults to" not in says:
             yield f"Args do not say what {parameter.name} defaults to"
 
 

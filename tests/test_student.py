@@ -1,5 +1,8 @@
-"""The copies that students get: tasks instead of solutions, and nothing that gives them away."""
+"""The students' copies: tasks instead of solutions, and nothing that gives the solutions away."""
 
+import contextlib
+import importlib.util
+import io
 import re
 import subprocess
 import sys
@@ -14,12 +17,20 @@ TEXT = "Some words.\n\n5. Write `double(x)`: it returns\n   twice $x$. It is eas
 EXERCISE = "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"
 
 
+specification = importlib.util.spec_from_file_location("student", ROOT / "tools" / "student.py")
+student = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(student)
+
+
 def run(*arguments):
-    return subprocess.run([sys.executable, ROOT / "tools" / "student.py", *arguments], capture_output=True, text=True)
+    """Runs the tool in this process; returns its exit status and what it wrote to stderr."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
+        status = student.main(list(map(str, arguments)))
+    return status, errors.getvalue()
 
 
 def copied(folder, *cells):
-    """What the tool makes of a notebook of (kind, source, tags): its result, and the copy's cells or None."""
+    """Runs the tool on a notebook of (kind, source, tags); returns status, errors, and the copy's cells or `None`."""
     new = {"text": nbformat.v4.new_markdown_cell, "code": nbformat.v4.new_code_cell}
     notebook = nbformat.v4.new_notebook(
         cells=[new[kind](source, metadata={"tags": tags}) for kind, source, tags in cells]
@@ -29,17 +40,19 @@ def copied(folder, *cells):
             cell.execution_count = number
             cell.outputs = [nbformat.v4.new_output("stream", text="42\n")]
     nbformat.write(notebook, folder / "lesson.ipynb")
-    result = run(folder / "lesson.ipynb", "--output", folder / "out")
+    status, errors = run(folder / "lesson.ipynb", "--output", folder / "out")
     path = folder / "out" / "lesson.ipynb"
-    return result, nbformat.read(path, as_version=4).cells if path.exists() else None
+    return status, errors, nbformat.read(path, as_version=4).cells if path.exists() else None
 
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory):
+    """All lessons, copied by the command and once more in this process."""
     folders = [tmp_path_factory.mktemp("student") for _ in range(2)]
-    for folder in folders:
-        result = run("--output", folder)
-        assert result.returncode == 0, result.stderr
+    command = [sys.executable, ROOT / "tools" / "student.py", "--output", folders[0]]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert run("--output", folders[1]) == (0, "")
     return folders
 
 
@@ -72,7 +85,7 @@ def test_a_lesson_has_tasks_and_no_answers(copies, lesson):
 def test_stubs_hidden_parts_outputs_and_the_badge(tmp_path):
     hidden = "assert double(1) == 2\n### BEGIN HIDDEN TESTS\nassert double(-3) == -6\n### END HIDDEN TESTS"
     badge = "# Title\n\n[![Open In Colab](https://example.org/badge.svg)](https://example.org)\n\nWords."
-    result, cells = copied(
+    status, errors, cells = copied(
         tmp_path,
         ("text", badge, []),
         ("text", TEXT, []),
@@ -80,7 +93,7 @@ def test_stubs_hidden_parts_outputs_and_the_badge(tmp_path):
         ("code", hidden, []),
         ("code", "assert double(7) == 14", ["hidden"]),
     )
-    assert result.returncode == 0, result.stderr
+    assert status == 0, errors
     sources = [cell.source for cell in cells]
     assert sources[0] == "# Title\n\nWords."
     assert sources[2:] == [
@@ -97,10 +110,10 @@ def test_stubs_hidden_parts_outputs_and_the_badge(tmp_path):
         (TEXT, EXERCISE, [], "expected a solution between its marks in cells tagged exercise, and only there"),
         (TEXT, "def double(x):\n    return 2 * x", ["exercise"], "expected a solution between its marks"),
         (TEXT, EXERCISE.replace("### END SOLUTION", ""), ["exercise"], "each BEGIN to be followed by its END"),
-        (TEXT, "x = 1\n### BEGIN SOLUTION\n### END SOLUTION", ["exercise"], "inside of a function or class"),
+        (TEXT, "x = 1\n### BEGIN SOLUTION\n### END SOLUTION", ["exercise"], "inside a function or class"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_written(tmp_path, text, source, tags, message):
-    result, cells = copied(tmp_path, ("text", text, []), ("code", source, tags))
-    assert result.returncode == 1 and cells is None
-    assert "lesson.ipynb: cell [2]: " in result.stderr and message in result.stderr
+def test_what_is_wrong_is_reported_and_nothing_is_written(tmp_path, text, source, tags, message):
+    status, errors, cells = copied(tmp_path, ("text", text, []), ("code", source, tags))
+    assert status == 1 and cells is None
+    assert "lesson.ipynb: cell [2]: " in errors and message in errors

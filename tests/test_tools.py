@@ -20,7 +20,8 @@ def run(*arguments):
     return subprocess.run([sys.executable, RUNNER, *arguments], capture_output=True, text=True)
 
 
-def test_a_failed_notebook_is_told_and_the_others_still_run(tmp_path):
+@pytest.mark.slow
+def test_a_failed_notebook_is_reported_and_the_others_still_run(tmp_path):
     write(tmp_path / "1_bad.ipynb", "x = 1", "x / 0", "print('never')")
     (tmp_path / "2_broken.ipynb").write_text("{")
     write(tmp_path / "3_good.ipynb", f"print('{SETUP_LINE}')", "print(6 * 7)")
@@ -37,6 +38,7 @@ def test_a_failed_notebook_is_told_and_the_others_still_run(tmp_path):
     assert "42" in (tmp_path / "out" / "3_good.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_outputs_are_stored_in_place_without_traces_of_the_machine(tmp_path):
     path = tmp_path / "lesson.ipynb"
     write(path, "print(6 * 7)")

@@ -1,4 +1,4 @@
-"""Runs notebooks from a clean kernel, one progress line each, and keeps executed copies and HTML pages.
+"""Runs notebooks in a fresh kernel, with one line of progress each, and keeps executed copies and HTML pages.
 
 python tools/notebooks.py                       every notebook, results in build/notebooks/
 python tools/notebooks.py --in-place FILE ...   store the outputs in the notebooks themselves, in the canonical form
@@ -55,7 +55,7 @@ def main():
             nbformat.write(notebook, options.output / path.name)
             page = options.output / f"{path.stem}.html"
             page.write_text(as_html(notebook, path), encoding="utf-8")
-        except Exception as problem:  # whatever one notebook does, the others still run
+        except Exception as problem:  # whatever happens to one notebook, the others still run
             error, notebook = describe(problem), None
         print(f"{time.perf_counter() - start:7.1f} s  {device(notebook)}{'  FAILED' if error else ''}", flush=True)
         if error:
@@ -65,7 +65,7 @@ def main():
 
 
 def execute(notebook, folder, python):
-    """Runs all cells in place; returns None, or the failing cell's number and its error."""
+    """Runs all cells in place; returns `None`, or the failing cell's number and its error."""
     code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code_cells:
         cell.outputs, cell.execution_count = [], None
@@ -87,7 +87,7 @@ def execute(notebook, folder, python):
 
 
 def kernel_manager(python):
-    """A kernel manager that always starts `python`, whichever kernels the machine knows under the same name."""
+    """Returns a kernel manager that always starts `python`, whatever kernels of this name the machine has."""
     command = [python, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
 
     class Kernels(KernelSpecManager):
@@ -103,7 +103,7 @@ def kernel_manager(python):
 
 
 def canonical(notebook):
-    """The notebook without what depends on the machine or on the editor."""
+    """Returns the notebook without anything that depends on the machine or the editor."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
@@ -111,14 +111,14 @@ def canonical(notebook):
 
 
 def as_html(notebook, path):
-    """One page with its pictures and their descriptions inside; formulas are drawn by MathJax from the network."""
+    """Returns one page that contains its pictures and their descriptions; MathJax, from the network, draws formulas."""
     exporter = HTMLExporter(embed_images=True, raw_template=PAGE)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem, "path": str(path.parent)}})
     return page
 
 
 def device(notebook):
-    """The device that the notebook's set-up line names."""
+    """Returns the device that the notebook's set-up line names."""
     for cell in notebook.cells if notebook else []:
         for output in cell.get("outputs", []):
             if line := re.search(r" \| Keras .* \| Python \S+ \| (.+)", output.get("text", "")):
@@ -127,7 +127,7 @@ def device(notebook):
 
 
 def describe(problem):
-    """An error in one line: its type and the last line of its message."""
+    """Describes an error in one line: its type and the last line of its message."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", str(problem)).strip().splitlines()
     if getattr(problem, "ename", None):  # an error in a cell
         return f"{problem.ename}: {problem.evalue}"

@@ -1,12 +1,12 @@
-"""Writes the copies of the lessons that students get: tasks instead of solutions, no outputs.
+"""Writes the students' copies of the lessons: tasks instead of solutions, and no outputs.
 
 python tools/student.py             every notebook, into build/student/
 python tools/student.py FILE ...    only these
 
-In a cell tagged `exercise`, what stands between `### BEGIN SOLUTION` and `### END SOLUTION` becomes a stub that raises
+In a cell tagged `exercise`, the lines between `### BEGIN SOLUTION` and `### END SOLUTION` become a stub that raises
 `NotImplementedError` with the task, taken from the text above: the sentence that begins "Write `name(...)`". Cells
-tagged `hidden`, and what stands between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`, are left out. The badge
-is, too: it opens the lesson with its solutions. The same notebook gives the same copy, byte for byte.
+tagged `hidden`, and the lines between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`, are left out, and so is the
+badge, which opens the lesson with its solutions. The same notebook gives the same copy, byte for byte.
 """
 
 import argparse
@@ -22,11 +22,11 @@ MARK = re.compile(r"^([ \t]*)### (BEGIN|END) (SOLUTION|HIDDEN TESTS)[ \t]*$", re
 BADGE = re.compile(r"^\[!\[Open In Colab\].*\n\n?", re.MULTILINE)
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb")))
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "student", help="folder of the copies")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     errors = 0
     for path in options.files:
         try:
@@ -42,11 +42,11 @@ def main():
 
 
 def student_copy(notebook):
-    """The notebook without solutions, hidden tests and outputs.
+    """Returns the notebook without solutions, hidden tests and outputs.
 
     Raises:
-        ValueError: a mark has no partner, stands in a cell without the tag, or a task is nowhere told. The message
-            names the cell.
+        ValueError: a mark has no partner or is in a cell without the tag, or no text states the task. The message names
+            the cell.
     """
     text, cells = "", []
     for cell in notebook.cells:
@@ -66,13 +66,13 @@ def student_copy(notebook):
 
 
 def without_answers(source, text, where, is_exercise):
-    """The source of a code cell with stubs in the place of solutions and without hidden tests."""
+    """Returns the source of a code cell with stubs instead of solutions and without hidden tests."""
     marks = list(MARK.finditer(source))
     kinds = [f"{mark[2]} {mark[3]}" for mark in marks]
     if kinds[1::2] != [kind.replace("BEGIN", "END") for kind in kinds[::2]] or any(
         "END" in kind for kind in kinds[::2]
     ):
-        raise ValueError(f"{where}: expected each BEGIN to be followed by its END, got {kinds}.")
+        raise ValueError(f"{where}: expected each BEGIN to be followed by its END, received {kinds}.")
     if is_exercise != ("BEGIN SOLUTION" in kinds):
         raise ValueError(f"{where}: expected a solution between its marks in cells tagged exercise, and only there.")
     for begin, end in reversed(list(zip(marks[::2], marks[1::2], strict=True))):
@@ -80,14 +80,14 @@ def without_answers(source, text, where, is_exercise):
         if begin[3] == "SOLUTION":
             definition = re.findall(r"^(?:def|class) (\w+)", source[: begin.start()], re.MULTILINE)
             if not definition:
-                raise ValueError(f"{where}: expected the solution inside of a function or class.")
+                raise ValueError(f"{where}: expected the solution inside a function or class.")
             stub = textwrap.indent(stub_of(task(definition[-1], text, where)), begin[1])
         source = source[: begin.start()] + stub + source[end.end() :]
     return source.strip("\n")
 
 
 def task(name, text, where):
-    """The sentence of the text that begins with "Write `name("."""
+    """Returns the sentence of the text that begins with "Write `name("."""
     text = " ".join(text.split())
     begin = re.search(rf"Write `{name}\b", text)
     if begin is None:
@@ -96,7 +96,7 @@ def task(name, text, where):
 
 
 def stub_of(sentence):
-    """Source that raises the sentence, in lines of a readable length."""
+    """Returns source that raises the sentence, in lines of a readable length."""
     if len(sentence) <= 80:
         return f"raise NotImplementedError({sentence!r})"
     lines = "\n".join(repr(line) for line in textwrap.wrap(sentence, 100, drop_whitespace=False))

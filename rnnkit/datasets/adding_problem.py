@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnnkit.datasets.arguments import check_integer
+from rnnkit.arguments import check_integer
 
 
 def adding_problem(samples: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnnkit.datasets.arguments import check_integer
+from rnnkit.arguments import check_integer
 
 
 def copy_memory(

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnkit.datasets.arguments import check_integer
+from rnnkit.arguments import check_integer
 from rnnkit.datasets.digits import Digits, digits
 
 CLIP_LABELS = ("up", "down", "peak", "valley")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnkit.datasets.arguments import check_integer
+from rnnkit.arguments import check_integer
 from rnnkit.datasets.english_french import Grammar, lexicon
 
 _SPLITS = ("train", "validation", "test")

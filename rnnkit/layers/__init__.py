@@ -14,9 +14,10 @@ from rnnkit.layers.lstm import LSTM, LSTMCell
 from rnnkit.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell
+from rnnkit.layers.residual_cell import ResidualCell
 from rnnkit.layers.ro_cell import ROCell
 from rnnkit.layers.stacked import Stacked
-from rnnkit.layers.wrappers import ResidualCell, ZoneoutCell
+from rnnkit.layers.zoneout_cell import ZoneoutCell
 from rnnkit.ops.recurrent_product import recurrent_product
 from rnnkit.word2vec.layers import CBOW, SkipGram
 

@@ -10,7 +10,8 @@ from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.arguments import agree
 from rnnkit.layers.attention import Attention, AttentionOutput
 from rnnkit.layers.recurrent_cell import all_cells, as_recurrent_cell, key_of
-from rnnkit.layers.wrappers import WrapperCell, ZoneoutCell
+from rnnkit.layers.wrapper_cell import WrapperCell
+from rnnkit.layers.zoneout_cell import ZoneoutCell
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")

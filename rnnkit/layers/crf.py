@@ -109,7 +109,7 @@ class CRF(keras.layers.Layer):
         self.constraints = None if constraints is None else list(constraints)
         self.scheme = scheme
         self.supports_masking = True
-        self._legal = None if constraints is None else legal_moves(constraints, self.num_tags, scheme)
+        self._legal = None if self.constraints is None else legal_moves(self.constraints, self.num_tags, scheme)
         if constraints is None and scheme is not None:
             raise ValueError(
                 f"CRF expected constraints, the names of all tags, along with scheme={scheme!r}, received none."

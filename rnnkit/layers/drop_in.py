@@ -119,6 +119,9 @@ class DropInLayer(Recurrent):
 
     def __init__(self, cell: DropInCell, activity_regularizer: Regularizer, **kwargs: Any):
         Recurrent.__init__(self, cell, **kwargs)
+        # A second seed is drawn where the user gives none, as if Keras's layer had made its cell, too: the numbers of a
+        # seeded model, and of the lessons, then stay what they are.
+        keras.random.SeedGenerator(cell.seed)
         self.activity_regularizer = regularizers.get(activity_regularizer)  # SimpleRNN drops it
 
     def set_use_cudnn(self, use_cudnn: bool | str) -> None:

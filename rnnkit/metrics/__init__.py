@@ -1,12 +1,12 @@
-"""How good predictions are, one measure a file.
+"""Measures of how good predictions are.
 
-| measure | of | what it is |
+| name | measures | how |
 |---|---|---|
-| `Perplexity`, `MaskedAccuracy` | next tokens | Keras metrics: every token counts the same, padding never |
-| `EntityF1` | tagged entities | Keras metric: one is right if its beginning, its end and its type are |
-| `alignment_error_rate`, `extract_alignment` | attention | which words it joins, against the true alignment |
-| `error_rate`, `sequence_error_rate` | decoded sequences | insertions, deletions, substitutions of tokens |
-| `closest_references` | decoded sequences | the reference to compare with, where several are right |
+| `Perplexity`, `MaskedAccuracy` | next tokens | Keras metrics: every token counts the same, and padding never does |
+| `EntityF1` | tagged entities | Keras metric: an entity is right if its beginning, its end and its type are |
+| `alignment_error_rate`, `extract_alignment` | attention | the words it links, against the true alignment |
+| `error_rate`, `sequence_error_rate` | decoded sequences | counts insertions, deletions and substitutions of tokens |
+| `closest_references` | decoded sequences | chooses the reference to compare with where several are right |
 """
 
 from rnnkit.metrics.alignment import alignment_error_rate, extract_alignment

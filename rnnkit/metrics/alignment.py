@@ -1,35 +1,43 @@
-"""Which words attention joins, and how far that is from the true word alignment."""
+"""The words that attention links, and how far they are from the true word alignment."""
 
+from collections.abc import Iterable, Sequence
 from operator import index
 
 import numpy as np
 from keras import ops
 
+from rnnkit.annotations import Mask, Tensor
 
-def alignment_error_rate(predicted, sure, possible=None):
-    r"""The share of links that are wrong or missing, over a whole corpus.
 
-    A is the set of predicted links, S of the sure ones, P of the possible ones, which hold the sure ones:
+def alignment_error_rate(
+    predicted: Iterable[Iterable[Sequence[int]]],
+    sure: Iterable[Iterable[Sequence[int]]],
+    possible: Iterable[Iterable[Sequence[int]]] | None = None,
+) -> float:
+    r"""Computes the share of links that are wrong or missing, over a whole corpus.
+
+    A is the set of predicted links, S that of the sure ones, and P that of the possible ones, which include the sure
+    ones:
 
     $$\mathrm{AER} = 1 - \frac{|A \cap S| + |A \cap P|}{|A| + |S|}$$
 
     A predicted link that is not possible is an error, and so is a sure link that was not predicted; a possible link may
-    be there or not. Without possible links this is 1 - F1. The links of all sentences are counted before the division:
-    a long sentence weighs more than a short one.
+    be predicted or not. Without possible links this is 1 - F1. The links of all sentences are counted before the
+    division: a long sentence weighs more than a short one.
 
     Args:
-        predicted: A, for each sentence a set of links `(source, target)`, the positions of two words, as `extract_alignment`
-            returns them.
+        predicted: A, for each sentence a set of links `(source, target)`, the positions of two words, as
+            `extract_alignment` returns them.
         sure: S, for each sentence a set of links that have to be there.
         possible: P, for each sentence a set of links that may be there. Sure links are possible, repeated here or not.
-            As `sure` if left out.
+            Defaults to `None`, only the sure ones.
 
     Returns:
         A float from 0 (all right) to 1.
 
     Raises:
-        ValueError: the lists are not equally long, a link is no pair of integers, or there is neither a predicted nor a
-            sure link.
+        ValueError: the lists are not equally long, a link is not a pair of integers, or there is neither a predicted
+            nor a sure link.
 
     Example:
 
@@ -57,18 +65,21 @@ def alignment_error_rate(predicted, sure, possible=None):
     return 1 - right / links
 
 
-def extract_alignment(weights, query_mask=None, value_mask=None, threshold=None):
-    """Turns attention weights into links between words: each target word is joined to the source word it looks at most.
+def extract_alignment(
+    weights: Tensor, query_mask: Mask = None, value_mask: Mask = None, threshold: float | None = None
+) -> list[set[tuple[int, int]]]:
+    """Links each target word to the source word with its largest attention weight.
 
-    Positions count from 0 at the first column of the weights. Mask what is no word: padding, start and end tokens. A
-    target word with no weight on any word that counts has no link.
+    Positions count from 0 at the first column of the weights. Mask everything that is not a word: padding, start and
+    end tokens. A target word without any weight on an unmasked word has no link.
 
     Args:
         weights: attention weights, array or tensor `(batch, target_time, source_time)`.
-        query_mask: booleans `(batch, target_time)`, True where a target word counts; all if left out.
-        value_mask: booleans `(batch, source_time)`, True where a source word counts; all if left out.
-        threshold: a number above 0; then every source word with at least this weight is linked, none or several for a
-            target word. If left out, it is the one with the largest weight, the first among equals.
+        query_mask: booleans `(batch, target_time)`, True at target words. Defaults to `None`: all are words.
+        value_mask: booleans `(batch, source_time)`, True at source words. Defaults to `None`: all are words.
+        threshold: a number above 0. A target word is then linked to every source word with at least this weight: to
+            none, one or several. Defaults to `None`: it is linked to the one with the largest weight, the first of
+            equal ones.
 
     Returns:
         For each sentence a set of links `(source, target)`.
@@ -101,7 +112,8 @@ def extract_alignment(weights, query_mask=None, value_mask=None, threshold=None)
     weights = np.where(rows & columns, weights, 0.0)
     if not (weights >= 0).all():
         raise ValueError(
-            "extract_alignment expected weights of 0 and more, received negative ones or NaN. Pass no logits."
+            "extract_alignment expected weights of 0 and more, received negative ones or NaN. Pass "
+            "probabilities, not logits."
         )
     if threshold is None:
         linked = (weights > 0) & (np.arange(source_time) == weights.argmax(axis=2)[:, :, None])
@@ -116,7 +128,7 @@ def _links(name, sentences):
     for sentence, links in enumerate(sentences):
         try:
             checked.append({(index(source), index(target)) for source, target in links})
-        except (TypeError, ValueError):  # no pair, or no integers
+        except (TypeError, ValueError):  # not a pair, or not integers
             raise ValueError(
                 f"alignment_error_rate expected {name} to hold a set of pairs (source, target) for each sentence, "
                 f"received {links!r:.80} at index {sentence}. Put the links of a single sentence into a list."

@@ -1,17 +1,28 @@
-"""How many entities are found whole: the measure of named entity recognition."""
+"""The F1 of whole entities, the measure of named entity recognition."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from rnnkit.annotations import Config, Dtype, Mask, Tensor
 from rnnkit.metrics.token_weights import same_size, token_weights
 from rnnkit.text.tags import check_tag_list, goes_on, split_tag
 
 
 class EntityScores(NamedTuple):
-    """Precision, recall and F1, and the counts that they come from: predicted, true and right entities."""
+    """How well entities were found; a ratio with the denominator 0 is 0.
+
+    Attributes:
+        precision: `right / predicted`.
+        recall: `right / true`.
+        f1: the harmonic mean of precision and recall.
+        predicted: number of predicted entities.
+        true: number of true entities.
+        right: number of entities that are both.
+    """
 
     precision: float
     recall: float
@@ -23,44 +34,45 @@ class EntityScores(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class EntityF1(keras.metrics.Metric):
-    r"""The F1 of predicted entities: one is right if its beginning, its end and its type are.
+    r"""The F1 of predicted entities: an entity is right if its beginning, its end and its type are.
 
     $$P = \frac{right}{predicted} \qquad R = \frac{right}{true} \qquad F_1 = \frac{2 P R}{P + R}$$
 
-    The counts run over all entities of all types and batches (micro average); `report` has them for each type. Most
-    tokens of a text are in no entity, so that a tagger which never finds one is right on most tokens: accuracy hides
+    The counts run over all entities of all types and batches (micro average); `report` returns them for each type.
+    Most tokens of a text are in no entity. A tagger that never finds one still gets most tokens right: accuracy hides
     what F1 shows.
 
-    Tags of IOB1, BIO and BIOES are read by one rule, that of `rnnkit.text.tags_to_spans`, of the CoNLL evaluations and of
-    seqeval unless it is told to be strict: published figures are made with it. It also reads tags that break their
-    scheme, as a softmax at each token gives them. The rule is the same for each scheme, so no argument names one.
+    One rule reads the tags of IOB1, BIO and BIOES: that of `rnnkit.text.tags_to_spans`, of the CoNLL evaluations and of
+    seqeval in its default mode. Published figures follow it. It also reads tags that break their scheme, as a softmax
+    at each token may predict them. You don't name the scheme, because the rule is the same for all of them.
 
-    A token does not count where its `sample_weight` is 0, where the mask of the predictions is False (Keras attaches it
-    to what a layer with a mask returns), or where its target is `ignore_class`. Such tokens are taken out before the
-    tags are read: padding may stand on either side, and an entity may go on behind pieces of words that have no tag.
-    With other weights an entity weighs as its first token.
+    A token is left out if its `sample_weight` is 0, if the mask of the predictions is False there (Keras attaches it to
+    the output of a layer with a mask), or if its target is `ignore_class`. This happens before the tags are read:
+    padding may be on either side, and an entity may continue after pieces of words that have no tag. With other
+    weights, an entity has the weight of its first token.
 
-    Pass it to `compile` in `weighted_metrics`, not in `metrics`: only there Keras hands on the `sample_weight`. A mask
-    that the model itself carries (from `Embedding(mask_zero=True)`) counts in both.
+    Pass it to `compile` in `weighted_metrics`, not in `metrics`: only there does Keras pass on the `sample_weight`. A
+    mask that the model itself carries (from `Embedding(mask_zero=True)`) works in both.
 
     Args:
-        tags: list of all tags, in the order of their numbers. The empty string, which is the padding of a `Vocabulary`,
-            is read as O.
-        ignore_class: a target that never counts, such as the number of the padding. None if there is none.
-        name, dtype: as in every Keras metric; float32 if `dtype` is left out.
+        tags: list of all tags, in the order of their numbers. A `Vocabulary` of tags is such a list; its padding, the
+            empty string, is read as O.
+        ignore_class: a target that never counts, such as that of the padding. Defaults to `None`: all targets count.
+        name: name of the metric. Defaults to `"entity_f1"`.
+        dtype: data type of the sums. Defaults to `None`, which is float32.
 
     Call arguments:
         y_true: numbers of tags, `(batch, time)`.
-        y_pred: numbers of tags, `(batch, time)`, as a CRF gives them, or scores `(batch, time, tags)`: the tag with the
-            largest one is the prediction.
+        y_pred: numbers of tags, `(batch, time)`, as a CRF returns them, or scores `(batch, time, tags)`: the tag with
+            the largest one is the prediction.
         sample_weight: weights or a mask, `(batch, time)`, or `(batch,)` for whole sequences.
 
     Returns:
-        A float32 scalar from 0 to 1; 0 as long as there are no entities.
+        A float32 scalar from 0 to 1; 0 before there are any entities.
 
     Raises:
-        ValueError: a tag of the list is none or stands twice, none is that of an entity, or targets, predictions or
-            weights have other shapes than these.
+        ValueError: the list contains something else than a tag, a tag twice, or no tag of an entity, or targets,
+            predictions or weights have other shapes than these.
 
     Example:
 
@@ -72,16 +84,19 @@ class EntityF1(keras.metrics.Metric):
     EntityScores(precision=1.0, recall=1.0, f1=1.0, predicted=1.0, true=1.0, right=1.0)
 
     References:
-        Tjong Kim Sang and De Meulder 2003, "Introduction to the CoNLL-2003 shared task".
-        Nakayama 2018, "seqeval: a Python framework for sequence labeling evaluation".
+        Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003 shared task: language-independent named entity
+        recognition", 2003.
+        Nakayama, "seqeval: a Python framework for sequence labeling evaluation", 2018.
     """
 
-    def __init__(self, tags, ignore_class=None, name="entity_f1", dtype=None):
+    def __init__(
+        self, tags: Iterable[str], ignore_class: int | None = None, name: str = "entity_f1", dtype: Dtype = None
+    ):
         super().__init__(name=name, dtype=dtype or "float32")
         self.tags = check_tag_list("EntityF1", tags)
         self.ignore_class = ignore_class
         self._direction = "up"  # for callbacks with mode="auto", such as EarlyStopping
-        read = [tag or "O" for tag in self.tags] + ["O"]  # the last one stands where a token was taken out
+        read = [tag or "O" for tag in self.tags] + ["O"]  # the last one replaces a token that was left out
         types = [split_tag(tag)[1] for tag in read]
         self.types = sorted(set(types) - {""})
         if not self.types:
@@ -91,7 +106,7 @@ class EntityF1(keras.metrics.Metric):
         self._mask_of = _Mask(autocast=False, name="mask")
         self.counts = self.add_variable((3, len(self.types)), initializer="zeros", dtype=self.dtype, name="counts")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
         y_pred = y_pred if ops.is_tensor(y_pred) else ops.convert_to_tensor(y_pred)
         mask = self._mask_of(y_pred)
         y_true, y_pred = self._numbers(ops.convert_to_tensor(y_true), y_pred)
@@ -107,16 +122,16 @@ class EntityF1(keras.metrics.Metric):
         counts = [count(predicted.begins, predicted.types), count(true.begins, true.types), count(right, true.types)]
         self.counts.assign_add(ops.cast(ops.stack(counts), self.counts.dtype))
 
-    def result(self):
+    def result(self) -> Tensor:
         predicted, true, right = ops.unstack(ops.sum(self.counts, axis=1), 3)
         return ops.divide_no_nan(2 * right, predicted + true)
 
-    def report(self):
-        """The scores of each type, and of all types together.
+    def report(self) -> dict[str, EntityScores]:
+        """Returns the scores of each type, and of all types together.
 
         Returns:
-            Dictionary from each type, and at last from "micro", to its named tuple `(precision, recall, f1, predicted,
-            true, right)` of floats. A share of nothing is 0.
+            Dictionary from each type, and finally from `"micro"`, to its named tuple `(precision, recall, f1,
+            predicted, true, right)` of floats. A ratio with the denominator 0 is 0.
         """
         counts = ops.convert_to_numpy(self.counts).astype("float64")
         columns = [*counts.T, counts.sum(axis=1)]
@@ -124,7 +139,7 @@ class EntityF1(keras.metrics.Metric):
             name: _scores(*map(float, column)) for name, column in zip([*self.types, "micro"], columns, strict=True)
         }
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"tags": self.tags, "ignore_class": self.ignore_class, "name": self.name, "dtype": self.dtype}
 
     def _numbers(self, y_true, y_pred):
@@ -142,7 +157,7 @@ class EntityF1(keras.metrics.Metric):
         return ops.cast(y_true, "int32"), ops.cast(y_pred, "int32")
 
     def _weights(self, y_true, sample_weight, mask):
-        """The weight of each token, `(batch, time)`, 0 where it does not count."""
+        """The weight of each token, `(batch, time)`, 0 where it is left out."""
         weights = token_weights(self, y_true, sample_weight)
         if mask is not None:
             weights = ops.where(mask, weights, 0.0)
@@ -151,13 +166,13 @@ class EntityF1(keras.metrics.Metric):
         return weights
 
     def _without_padding(self, y_true, y_pred, weights):
-        """Each row without the tokens of weight 0, filled up on the right with the last number, an O."""
+        """Each row without the tokens of weight 0, padded on the right with the last number, an O."""
         batch, time = ops.shape(y_true)
         counts = ops.cast(ops.not_equal(weights, 0), "int32")
         places = ops.arange(batch, dtype="int32")[:, None] * time + ops.cumsum(counts, axis=1) - 1
         places = ops.reshape(ops.where(counts > 0, places, batch * time), (-1,))
 
-        def moved(values):  # at most one value comes to a place, so the sum is that value
+        def moved(values):  # each place receives at most one value: the sum is that value
             values = ops.segment_sum(ops.reshape(values, (-1,)), places, batch * time + 1)[:-1]
             return ops.reshape(values, (batch, time))
 
@@ -179,25 +194,25 @@ class EntityF1(keras.metrics.Metric):
 
 
 class _Entities(NamedTuple):
-    begins: object
-    ends: object
-    types: object
+    begins: Tensor
+    ends: Tensor
+    types: Tensor
 
 
 class _Mask(keras.Layer):
-    """The mask that Keras has attached to a tensor, None if it has none. Layers are handed it, metrics are not."""
+    """The mask that Keras has attached to a tensor, or None. Keras passes it to layers, but not to metrics."""
 
     supports_masking = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Mask = None) -> Mask:
         return mask
 
 
 def _agreed(true, predicted):
-    """Where an entity begins that both have, `(batch, time)`.
+    """Where an entity begins that is in both, `(batch, time)`.
 
     The tokens are cut into stretches inside which nothing begins and nothing ends, neither in the truth nor in the
-    prediction. An entity that both have is one stretch: both begin where it begins, and both end where it ends. Sums
+    prediction. An entity that is in both is one stretch: both begin where it begins, and both end where it ends. Sums
     over stretches find these without a loop over time.
     """
     shape = ops.shape(true.begins)

@@ -1,24 +1,29 @@
 """How much of a sequence has to be changed: the error rates of words, of phonemes, of characters."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 
-def error_rate(predicted, references):
-    """The changes that make predictions right, for each token of the references.
+def error_rate(predicted: Iterable[Sequence[Any]], references: Iterable[Sequence[Any]]) -> float:
+    """Computes how many changes make the predictions right, per token of the references.
 
-    A change inserts, deletes or substitutes one token; the fewest count (Levenshtein distance). Changes and tokens are
-    summed over all sequences before the division: a long sequence weighs more than a short one. Of lists of phonemes
-    this is the phoneme error rate, of lists of words the word error rate, of strings the character error rate.
+    A change inserts, deletes or substitutes one token, and the smallest number of them counts (Levenshtein distance).
+    Changes and tokens are summed over all sequences before the division: a long sequence weighs more than a short one.
+    For lists of phonemes this is the phoneme error rate, for lists of words the word error rate, for strings the
+    character error rate.
 
     Args:
         predicted: list of sequences: lists of tokens, or strings, whose tokens are their characters.
-        references: list of as many sequences, the right ones. Where several are right, `closest_references` chooses.
+        references: list of the right sequences, one for each prediction. Where several are right,
+            `closest_references` chooses.
 
     Returns:
-        A float, 0 if all is right. It is above 1 if more is wrong than there is to be right.
+        A float, 0 if all is right. It is above 1 if there are more changes than tokens in the references.
 
     Raises:
-        ValueError: the lists are not equally long, a string stands against a list of tokens, or the references have no
+        ValueError: the lists are not equally long, a string is paired with a list of tokens, or the references have no
             token.
 
     Example:
@@ -27,6 +32,9 @@ def error_rate(predicted, references):
     0.25
     >>> error_rate([["K", "AE", "T"]], [["K", "AH", "T", "S"]])
     0.5
+
+    References:
+        Wagner and Fischer, "The string-to-string correction problem", 1974.
     """
     pairs = _pairs("error_rate", predicted, references)
     length = sum(len(reference) for _, reference in pairs)
@@ -35,20 +43,21 @@ def error_rate(predicted, references):
     return sum(_distance(*pair) for pair in pairs) / length
 
 
-def sequence_error_rate(predicted, references):
-    """The share of sequences with any error.
+def sequence_error_rate(predicted: Iterable[Sequence[Any]], references: Iterable[Sequence[Any]]) -> float:
+    """Computes the share of sequences with any error.
 
-    Of pronunciations this is the word error rate that papers report: a word counts as wrong if one phoneme is.
+    For pronunciations this is the word error rate that papers report: a word counts as wrong if one phoneme is.
 
     Args:
         predicted: list of sequences: lists of tokens, or strings.
-        references: list of as many sequences, the right ones. Where several are right, `closest_references` chooses.
+        references: list of the right sequences, one for each prediction. Where several are right,
+            `closest_references` chooses.
 
     Returns:
         A float from 0 (all right) to 1.
 
     Raises:
-        ValueError: the lists are not equally long or empty, or a string stands against a list of tokens.
+        ValueError: the lists are not equally long or empty, or a string is paired with a list of tokens.
 
     Example:
 
@@ -61,19 +70,22 @@ def sequence_error_rate(predicted, references):
     return sum(left != right for left, right in pairs) / len(pairs)
 
 
-def closest_references(predicted, alternatives):
-    """Chooses, where several sequences are right, the one that needs the fewest changes.
+def closest_references(
+    predicted: Iterable[Sequence[Any]], alternatives: Iterable[Sequence[Sequence[Any]]]
+) -> list[Sequence[Any]]:
+    """Chooses the reference that needs the fewest changes, where several are right.
 
     Args:
         predicted: list of sequences: lists of tokens, or strings.
         alternatives: for each of them the list of all sequences that are right, such as the pronunciations of a word.
 
     Returns:
-        List of as many sequences, the references for `error_rate` and `sequence_error_rate`. The first among equals.
+        List of as many sequences, the references for `error_rate` and `sequence_error_rate`. Of equally
+        close ones, the first.
 
     Raises:
-        ValueError: the lists are not equally long, a prediction has no alternative, or a string stands against a list
-            of tokens.
+        ValueError: the lists are not equally long, a prediction has no alternative, or a string is paired with a
+            list of tokens.
 
     Example:
 
@@ -96,7 +108,7 @@ def closest_references(predicted, alternatives):
 
 
 def _distance(left, right):
-    """Levenshtein distance, one row of the table after the other: Wagner and Fischer 1974."""
+    """Levenshtein distance, one row of the table after the other."""
     row = list(range(len(right) + 1))
     for i, token in enumerate(left, 1):
         before, row = row, [i]
@@ -106,14 +118,14 @@ def _distance(left, right):
 
 
 def _pairs(name, predicted, references):
-    """Each prediction beside its reference, as tuples of tokens that can be compared."""
+    """Each prediction with its reference, as tuples of tokens that can be compared."""
     predicted, references = list(predicted), list(references)
     _check_lengths(name, predicted, references)
     for index, pair in enumerate(zip(predicted, references, strict=True)):
         if isinstance(pair[0], str) != isinstance(pair[1], str) or not all(map(_is_sequence, pair)):
             raise ValueError(
                 f"{name} expected two strings or two lists of tokens at index {index}, received {pair[0]!r:.60} and "
-                f"{pair[1]!r:.60}. Split strings into tokens alike: text.split()."
+                f"{pair[1]!r:.60}. Split both into tokens, or neither: text.split()."
             )
     return [(tuple(left), tuple(right)) for left, right in zip(predicted, references, strict=True)]
 

@@ -1,24 +1,26 @@
-"""How often the likeliest token is the right one."""
+"""How often the most likely token is the right one."""
 
 import keras
 from keras import ops
 
+from rnnkit.annotations import Dtype, Tensor
 from rnnkit.metrics.token_mean import TokenMean
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class MaskedAccuracy(TokenMean):
-    """The share of tokens that are predicted right, of all tokens that count.
+    """The share of unmasked tokens that are predicted right.
 
     It differs from `keras.metrics.SparseCategoricalAccuracy` in two things: padding never counts when `ignore_class`
     names it, and every token counts the same, in a long batch as in a short one (Keras averages over time first).
 
-    Pass it to `compile` in `weighted_metrics`, not in `metrics`: only there Keras hands on the `sample_weight`. A mask
-    that the model itself carries (from `Embedding(mask_zero=True)`) counts in both.
+    Pass it to `compile` in `weighted_metrics`, not in `metrics`: only there does Keras pass on the `sample_weight`. A
+    mask that the model itself carries (from `Embedding(mask_zero=True)`) works in both.
 
     Args:
-        ignore_class: a target that never counts, such as the id of the padding. None if there is none.
-        name, dtype: as in every Keras metric; float32 if `dtype` is left out.
+        ignore_class: a target that never counts, such as that of the padding. Defaults to `None`: all targets count.
+        name: name of the metric. Defaults to `"masked_accuracy"`.
+        dtype: data type of the sums. Defaults to `None`, which is float32.
 
     Call arguments:
         y_true: ids of tokens, `(batch, time)`.
@@ -26,7 +28,7 @@ class MaskedAccuracy(TokenMean):
         sample_weight: weights or a mask, `(batch, time)`, or `(batch,)` for whole sequences.
 
     Returns:
-        A float32 scalar from 0 to 1; 0 as long as no token has counted.
+        A float32 scalar from 0 to 1; 0 before any token has counted.
 
     Raises:
         ValueError: targets, predictions or weights have other shapes than these.
@@ -39,9 +41,9 @@ class MaskedAccuracy(TokenMean):
     0.500
     """
 
-    def __init__(self, ignore_class=None, name="masked_accuracy", dtype=None):
+    def __init__(self, ignore_class: int | None = None, name: str = "masked_accuracy", dtype: Dtype = None):
         super().__init__(ignore_class=ignore_class, name=name, dtype=dtype)
         self._direction = "up"  # for callbacks with mode="auto", such as EarlyStopping
 
-    def token_values(self, y_true, y_pred):
+    def token_values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return ops.cast(ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), y_true), "float32")

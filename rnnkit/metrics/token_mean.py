@@ -1,40 +1,54 @@
-"""What the metrics over tokens share: a mean in which every token of every batch counts the same."""
+"""A mean in which every token of every batch counts the same, the base of the metrics over tokens."""
 
 import keras
 from keras import ops
 
+from rnnkit.annotations import Config, Dtype, Tensor
 from rnnkit.metrics.token_weights import same_size, token_weights
 
 
 class TokenMean(keras.metrics.MeanMetricWrapper):
-    """The mean of a value of each token, over all tokens that count.
+    """The mean of one value per token, over all unmasked tokens. A subclass defines the values in `token_values`.
 
-    A token counts by its `sample_weight`, not at all where the mask of the predictions is False (Keras attaches it to
-    what a layer with a mask returns) or the target is `ignore_class`. The sums are kept in float32, whatever the
-    precision of the predictions.
+    A token has the weight that `sample_weight` gives it, but 0 where the mask of the predictions is False (Keras
+    attaches it to the output of a layer with a mask) or the target is `ignore_class`. The sums are kept in float32,
+    whatever the precision of the predictions.
 
-    A subclass has a method `token_values(y_true, y_pred)`, which gets targets `(batch, time)` in int32 and predictions
-    `(batch, time, vocabulary)`, and returns finite float32 values `(batch, time)`: a token that does not count adds 0
-    times its value.
+    Args:
+        ignore_class: a target that never counts, such as that of the padding. Defaults to `None`: all targets count.
+        name: name of the metric. Defaults to `None`, the name of the class.
+        dtype: data type of the sums. Defaults to `None`, which is float32.
     """
 
-    def __init__(self, ignore_class=None, name=None, dtype=None):
+    def __init__(self, ignore_class: int | None = None, name: str | None = None, dtype: Dtype = None):
         super().__init__(self.token_values, name=name, dtype=dtype or "float32")
         self.ignore_class = ignore_class
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def token_values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Computes the values of which the metric is the mean.
+
+        Args:
+            y_true: targets `(batch, time)`, int32.
+            y_pred: predictions `(batch, time, vocabulary)`.
+
+        Returns:
+            float32 tensor `(batch, time)`. It has to be finite: a masked token adds 0 times its value.
+        """
+        raise NotImplementedError
+
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = self._targets(ops.convert_to_tensor(y_true), y_pred)
         weights = token_weights(self, y_true, sample_weight)
         if self.ignore_class is not None:
             counts = ops.not_equal(y_true, self.ignore_class)
             weights = ops.where(counts, weights, 0.0)
-            y_true = ops.where(counts, y_true, 0)  # -1 is a usual ignore_class, and no column of the predictions
-        # MeanMetricWrapper applies the mask. Its mean over time would let a token of a long batch count less than one
-        # of a short batch: times the number of steps, each counts as itself.
+            y_true = ops.where(counts, y_true, 0)  # -1 is a common ignore_class, but not a column of the predictions
+        # MeanMetricWrapper applies the mask and averages over time, which would make a token of a long batch count
+        # less than one of a short batch. The number of steps undoes that.
         super().update_state(y_true, y_pred, weights * ops.cast(ops.shape(y_true)[1], "float32"))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"ignore_class": self.ignore_class, "name": self.name, "dtype": self.dtype}
 
     def _targets(self, y_true, y_pred):

@@ -1,10 +1,13 @@
 """How much each token counts in a metric."""
 
+import keras
 from keras import ops
 
+from rnnkit.annotations import Tensor
 
-def token_weights(metric, y_true, sample_weight):
-    """The weight of each token, float32 `(batch, time)`, as targets `(batch, time)` and a `sample_weight` say."""
+
+def token_weights(metric: keras.Metric, y_true: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Returns the weight of each token, float32 `(batch, time)`, for targets `(batch, time)` and a `sample_weight`."""
     weights = ops.ones_like(y_true, dtype="float32")
     if sample_weight is None:
         return weights
@@ -20,11 +23,11 @@ def token_weights(metric, y_true, sample_weight):
     return weights * sample_weight
 
 
-def same_size(one, other):
-    """Whether two sizes are the same, or might be: an unknown size is None."""
+def same_size(one: int | None, other: int | None) -> bool:
+    """Returns whether two sizes are the same, or might be: an unknown size is None."""
     return one is None or other is None or one == other
 
 
 def _spreads(one, other):
-    """Whether the first size is the second one, or 1, which stands for all."""
+    """Whether the first size is the second one, or 1, which broadcasts."""
     return one == 1 or same_size(one, other)

@@ -1,15 +1,15 @@
-"""Text as numbers, and what is marked in it.
+"""Text as numbers, and the entities that tags mark in it.
 
 | name | what it does |
 |---|---|
-| `Vocabulary` | tokens become integers |
-| `encode_characters` | words become the integers of their letters |
-| `NGram` | the language model without a network |
-| `tags_to_spans`, `spans_to_tags` | entities from the tags of a sentence, and back |
-| `check_tags`, `convert_tags` | whether tags keep to a scheme (IOB1, BIO, BIOES), and the same in another one |
-| `legal_transitions` | which tag may follow which |
-| `read_conll` | sentences with a tag for each word, from a file in columns |
-| `read_pairs` | sentences and their translations, from a file with one pair per line |
+| `Vocabulary` | turns tokens into integers |
+| `encode_characters` | turns words into the integers of their letters |
+| `NGram` | language model without a network, the baseline |
+| `tags_to_spans`, `spans_to_tags` | converts the tags of a sentence to entities, and back |
+| `check_tags`, `convert_tags` | checks that tags follow a scheme (IOB1, BIO, BIOES), and converts them to another one |
+| `legal_transitions` | finds which tag may follow which |
+| `read_conll` | reads sentences with a tag for each word from a file in columns |
+| `read_pairs` | reads sentences and their translations from a file with one pair per line |
 
 `Vocabulary` and `NGram` work on sequences of tokens: a string is the sequence of its characters, a list of strings a
 sequence of words.

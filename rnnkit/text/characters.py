@@ -1,19 +1,27 @@
 """Words letter by letter, for models that read spelling."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from rnnkit.annotations import Tokens
+from rnnkit.text.vocabulary import Vocabulary
 
-def encode_characters(sentences, characters, length=None, word_length=None):
-    """Number the characters of each word of a batch of sentences.
 
-    A model that reads them sees what words have in common: capitals, digits, "-ville", "-son". So it can tell something
-    about a word that is in no vocabulary of words.
+def encode_characters(
+    sentences: Sequence[Tokens], characters: Vocabulary, length: int | None = None, word_length: int | None = None
+) -> np.ndarray:
+    """Numbers the characters of each word of a batch of sentences.
+
+    A model that reads them sees what words have in common: capitals, digits, "-ville", "-son". Even
+    a word that is in no vocabulary of words then says something about itself.
 
     Args:
         sentences: list of sentences, each a list of words.
-        characters: the `Vocabulary` that numbers the characters. With `unknown` it takes any character.
-        length: number of words in a row of the result. By default that of the longest sentence.
-        word_length: number of characters for each word. By default that of the longest word.
+        characters: the `Vocabulary` that numbers the characters. With an `unknown` token it takes any
+            character.
+        length: number of words in a row of the result. Defaults to `None`, the length of the longest sentence.
+        word_length: number of characters for each word. Defaults to `None`, the length of the longest word.
 
     Returns:
         int32 array `(batch, time, characters)`. Shorter words and shorter sentences are padded with 0 on the right.
@@ -38,7 +46,7 @@ def encode_characters(sentences, characters, length=None, word_length=None):
             [0, 0, 0]]], dtype=int32)
 
     References:
-        Lample et al. 2016, "Neural architectures for named entity recognition".
+        Lample, Ballesteros, Subramanian, Kawakami and Dyer, "Neural architectures for named entity recognition", 2016.
     """
     if isinstance(sentences, str) or any(isinstance(sentence, str) for sentence in sentences):
         raise ValueError("encode_characters expected a list of lists of words, received a string. Split it into words.")

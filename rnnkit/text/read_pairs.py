@@ -1,6 +1,7 @@
-"""A user's own pairs of sentences."""
+"""Reads pairs of sentences from a user's own file."""
 
 import gzip
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,21 +9,26 @@ from rnnkit.text.lines import utf8_lines
 
 
 class Pairs(NamedTuple):
-    """Sentences and, at the same index, their translations."""
+    """Sentences and their translations.
 
-    sources: list
-    targets: list
+    Attributes:
+        sources: list of sentences.
+        targets: list of their translations, at the same index.
+    """
+
+    sources: list[str]
+    targets: list[str]
 
 
-def read_pairs(path):
-    """Reads pairs of sentences from a text file, one pair a line: source, tab, target.
+def read_pairs(path: str | PathLike[str]) -> Pairs:
+    """Reads pairs of sentences from a text file, one pair per line: source, tab, target.
 
-    This is the format of the files that ManyThings makes from Tatoeba. What follows a second tab (there it is the
-    licence) is not read. The file is in UTF-8, with or without a byte order mark. Lines end as on Unix or as on
-    Windows, and blank ones are passed over. Spaces around a sentence are dropped.
+    This is the format of the files that ManyThings makes from Tatoeba. Anything after a second tab (there, the
+    license) is ignored. The file is in UTF-8, with or without a byte order mark. Lines end as on Unix or as on Windows,
+    and blank ones are skipped. Spaces around a sentence are dropped.
 
     Args:
-        path: the file; one whose name ends in `.gz` is unpacked on the way.
+        path: the file. If its name ends in `.gz`, it is decompressed.
 
     Returns:
         Named tuple `(sources, targets)` of two lists of strings, in the order of the file.
@@ -30,7 +36,7 @@ def read_pairs(path):
     Raises:
         ValueError: a line is not UTF-8, has no tab, or has an empty side, or there is no pair at all. The message names
             the file, the line and the column, both counted from 1.
-        OSError: the file cannot be read or unpacked.
+        OSError: the file cannot be read or decompressed.
 
     Example:
 
@@ -43,7 +49,7 @@ def read_pairs(path):
     (['Go.', 'Hi.'], ['Geh.', 'Hallo!'])
 
     References:
-        ManyThings, "Tab-delimited bilingual sentence pairs", from the Tatoeba project, CC BY 2.0 France.
+        ManyThings, "Tab-delimited bilingual sentence pairs from the Tatoeba project", CC BY 2.0 France.
     """
     path = Path(path)
     content = path.read_bytes()
@@ -57,17 +63,17 @@ def read_pairs(path):
         target = rest.partition("\t")[0]
         if not tab:
             raise ValueError(
-                f"{path}, line {number}, column {len(text) + 1}: expected a tab between source and target, got the end "
-                f"of the line {text!r:.80}. Spaces are no tab."
+                f"{path}, line {number}, column {len(text) + 1}: expected a tab between source and target, received "
+                f"the end of the line {text!r:.80}. Spaces are not a tab."
             )
         for side, column, sentence in (("source", 1, source), ("target", len(source) + 2, target)):
             if not sentence.strip():
                 raise ValueError(
-                    f"{path}, line {number}, column {column}: expected a {side}, got nothing in the line {text!r:.80}. "
-                    "Fill it in or delete the line."
+                    f"{path}, line {number}, column {column}: expected a {side}, received nothing in the line "
+                    f"{text!r:.80}. Fill it in or delete the line."
                 )
         pairs.sources.append(source.strip())
         pairs.targets.append(target.strip())
     if not pairs.sources:
-        raise ValueError(f"{path}: expected lines with source, tab and target, got a file without any.")
+        raise ValueError(f"{path}: expected lines with source, tab and target, received a file without any.")
     return pairs

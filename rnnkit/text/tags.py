@@ -1,28 +1,31 @@
-"""Tags that mark the entities of a sentence, one tag a token: "B-PER", "I-PER", "O".
+"""Tags that mark the entities of a sentence, one tag per token: "B-PER", "I-PER", "O".
 
 An entity is a type with the tokens that it covers: `("PER", 0, 2)` covers tokens 0 and 1. No two of them overlap. Three
-schemes write them down, here for a sentence that names the people "Ana Ruiz" and "Bo" one right after the other:
+schemes write them down, here for a sentence that names two people, "Ana Ruiz" and "Bo", one right after the other:
 
 | scheme | Ana | Ruiz | Bo | left | |
 |---|---|---|---|---|---|
 | IOB1 | I-PER | I-PER | B-PER | O | B only where an entity touches one of its own type before it |
 | BIO (or IOB2) | B-PER | I-PER | B-PER | O | B at each beginning |
-| BIOES | B-PER | E-PER | S-PER | O | E at each end too, S where both are one token |
+| BIOES | B-PER | E-PER | S-PER | O | E at each end too, S where an entity is a single token |
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
+from rnnkit.annotations import Tokens
+
 _PREFIXES = {"IOB1": "BI", "BIO": "BI", "BIOES": "BIES"}
 
 
-def tags_to_spans(tags):
-    """The entities that tags mark.
+def tags_to_spans(tags: Iterable[str]) -> list[tuple[str, int, int]]:
+    """Finds the entities that tags mark.
 
-    All three schemes are read by one rule, that of the CoNLL evaluations: an entity goes on as long as its type does,
-    up to an E or S or before a B or S. So tags that keep to no scheme have entities too: an I after O begins one. Call
-    `check_tags` first where that would be a mistake.
+    One rule reads all three schemes, that of the CoNLL evaluations: an entity continues as long as its type does,
+    through an E and up to the next B or S. Tags that follow no scheme have entities too: an I after O begins one. Call
+    `check_tags` first if that would be a mistake.
 
     Args:
         tags: list of tags of one sentence.
@@ -39,7 +42,8 @@ def tags_to_spans(tags):
     [('PER', 0, 2), ('LOC', 3, 4)]
 
     References:
-        Tjong Kim Sang and De Meulder 2003, "Introduction to the CoNLL-2003 shared task".
+        Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003 shared task: language-independent named entity
+        recognition", 2003.
     """
     found = []
     before = "O"
@@ -53,19 +57,19 @@ def tags_to_spans(tags):
     return found
 
 
-def spans_to_tags(spans, length, scheme="BIO"):
-    """The tags that mark entities.
+def spans_to_tags(spans: Iterable[tuple[str, int, int]], length: int, scheme: str = "BIO") -> list[str]:
+    """Writes the tags that mark entities.
 
     Args:
         spans: list of `(type, begin, end)` in any order; `end` is the position after the last token.
         length: number of tokens of the sentence.
-        scheme: "IOB1", "BIO" or "BIOES".
+        scheme: `"IOB1"`, `"BIO"` or `"BIOES"`. Defaults to `"BIO"`.
 
     Returns:
         List of `length` tags.
 
     Raises:
-        ValueError: an entity is empty, overlaps another one or does not fit in `length`, or the scheme is unknown.
+        ValueError: an entity is empty, overlaps another one or ends after `length`, or the scheme is unknown.
 
     Example:
 
@@ -76,13 +80,13 @@ def spans_to_tags(spans, length, scheme="BIO"):
     """
     _check_scheme(scheme)
     tags = ["O"] * length
-    last_type, last_end = None, 0
+    last_type, last_end = "", 0
     for type, begin, end in sorted(spans, key=lambda span: span[1]):
         if not last_end <= begin < end <= length:
             raise ValueError(
                 f"spans_to_tags expected spans (type, begin, end) of at least one token that do not overlap, from 0 to "
                 f"{length}; received {(type, begin, end)!r}"
-                + (f" behind one that ends at {last_end}." if last_end else ".")
+                + (f" after one that ends at {last_end}." if last_end else ".")
             )
         tags[begin:end] = [f"I-{type}"] * (end - begin)
         if scheme != "IOB1" or (type, begin) == (last_type, last_end):
@@ -93,19 +97,19 @@ def spans_to_tags(spans, length, scheme="BIO"):
     return tags
 
 
-def convert_tags(tags, source, target):
-    """The same entities in another scheme.
+def convert_tags(tags: Tokens, source: str, target: str) -> list[str]:
+    """Converts tags to another scheme; the entities stay the same.
 
     Args:
         tags: list of tags of one sentence.
-        source: the scheme of `tags`: "IOB1", "BIO" or "BIOES".
+        source: the scheme of `tags`: `"IOB1"`, `"BIO"` or `"BIOES"`.
         target: the scheme of the result.
 
     Returns:
         List of as many tags.
 
     Raises:
-        ValueError: the tags do not keep to their scheme (see `check_tags`), or a scheme is unknown.
+        ValueError: the tags do not follow their scheme (see `check_tags`), or a scheme is unknown.
 
     Example:
 
@@ -116,16 +120,16 @@ def convert_tags(tags, source, target):
     return spans_to_tags(tags_to_spans(tags), len(tags), target)
 
 
-def check_tags(tags, scheme="BIO"):
-    """Refuse tags of a sentence that do not keep to their scheme.
+def check_tags(tags: Tokens, scheme: str = "BIO") -> None:
+    """Checks that the tags of a sentence follow their scheme.
 
     Args:
         tags: list of tags of one sentence.
-        scheme: "IOB1", "BIO" or "BIOES".
+        scheme: `"IOB1"`, `"BIO"` or `"BIOES"`. Defaults to `"BIO"`.
 
     Raises:
-        ValueError: a tag is none of the scheme, or may not stand where it does. The message names its position, counted
-            from 0.
+        ValueError: a tag is not one of the scheme, or not allowed at its position, which the message names, counted
+            from 0; or the scheme is unknown.
 
     Example:
 
@@ -139,37 +143,43 @@ def check_tags(tags, scheme="BIO"):
     for position, tag in enumerate(_tags("check_tags", tags)):
         prefix, _ = split_tag(tag, f"Position {position}: ")
         if prefix not in f"O{_PREFIXES[scheme]}":
-            raise ValueError(f"Position {position}: {tag} is no tag of {scheme}, which has O and {_named(scheme)}.")
+            raise ValueError(f"Position {position}: {tag} is not a tag of {scheme}, which has O and {_named(scheme)}.")
         if not _legal(before, tag, scheme):
-            behind = f"follow {before}" if position else "begin a sentence"
-            raise ValueError(f"Position {position}: {tag} may not {behind} in {scheme}.")
+            place = f"follow {before}" if position else "begin a sentence"
+            raise ValueError(f"Position {position}: {tag} may not {place} in {scheme}.")
         before = tag
     if not _legal(before, "O", scheme):
         raise ValueError(f"Position {len(tags) - 1}: {before} may not end a sentence in {scheme}.")
 
 
 class Transitions(NamedTuple):
-    """Which tags may begin a sequence `(tags,)`, follow one another `(tags, tags)`, from row to column, and end it."""
+    """Which tags are legal where.
+
+    Attributes:
+        start: booleans `(tags,)`: whether a tag may begin a sentence.
+        between: booleans `(tags, tags)`: whether the tag of the column may follow the tag of the row.
+        end: booleans `(tags,)`: whether a tag may end a sentence.
+    """
 
     start: np.ndarray
     between: np.ndarray
     end: np.ndarray
 
 
-def legal_transitions(tags, scheme="BIO"):
-    """Which tag may begin a sentence, which may follow which, and which may end it.
+def legal_transitions(tags: Iterable[str], scheme: str = "BIO") -> Transitions:
+    """Finds which tag may begin a sentence, which may follow which, and which may end it.
 
     Args:
-        tags: list of all tags, in the order of their numbers. The empty string, which is the padding of a `Vocabulary`,
-            is legal nowhere.
-        scheme: "IOB1", "BIO" or "BIOES".
+        tags: list of all tags, in the order of their numbers. A `Vocabulary` of tags is such a list; its padding, the
+            empty string, is legal nowhere.
+        scheme: `"IOB1"`, `"BIO"` or `"BIOES"`. Defaults to `"BIO"`.
 
     Returns:
         Named tuple `(start, between, end)` of boolean arrays `(tags,)`, `(tags, tags)` and `(tags,)`. `between[i, j]`
-        tells whether tag j may follow tag i.
+        says whether tag j may follow tag i.
 
     Raises:
-        ValueError: a tag is none of the scheme or stands twice in the list, or the scheme is unknown.
+        ValueError: a tag is not one of the scheme or is in the list twice, or the scheme is unknown.
 
     Example:
 
@@ -182,18 +192,18 @@ def legal_transitions(tags, scheme="BIO"):
            [ True,  True,  True]])
     """
     _check_scheme(scheme)
-    tags = check_tag_list("legal_transitions", tags, f"O{_PREFIXES[scheme]}")
+    names = check_tag_list("legal_transitions", tags, f"O{_PREFIXES[scheme]}")
     return Transitions(
-        start=np.array([_legal("O", tag, scheme) for tag in tags]),
-        between=np.array([[_legal(before, tag, scheme) for tag in tags] for before in tags]),
-        end=np.array([_legal(tag, "O", scheme) for tag in tags]),
+        start=np.array([_legal("O", tag, scheme) for tag in names]),
+        between=np.array([[_legal(before, tag, scheme) for tag in names] for before in names]),
+        end=np.array([_legal(tag, "O", scheme) for tag in names]),
     )
 
 
-def check_tag_list(name, tags, prefixes="OBIES"):
-    """The distinct tags of a list as a list; a `ValueError` that begins with `name` where they are not that.
+def check_tag_list(name: str, tags: Iterable[str], prefixes: str = "OBIES") -> list[str]:
+    """Returns the tags as a list, or raises a `ValueError` that begins with `name` if they are not distinct tags.
 
-    An empty string, the padding, is let through.
+    An empty string, the padding, is accepted.
     """
     tags = _tags(name, tags)
     if not any(tags):
@@ -206,8 +216,8 @@ def check_tag_list(name, tags, prefixes="OBIES"):
     return tags
 
 
-def split_tag(tag, where=""):
-    """The prefix and the type of a tag; the type of "O" is the empty string.
+def split_tag(tag: str, where: str = "") -> tuple[str, str]:
+    """Returns the prefix and the type of a tag; the type of "O" is the empty string.
 
     >>> split_tag("B-PER"), split_tag("O")
     (('B', 'PER'), ('O', ''))
@@ -218,8 +228,8 @@ def split_tag(tag, where=""):
     raise ValueError(f"{where}expected a tag such as 'O', 'B-PER' or 'I-PER', received {tag!r}.")
 
 
-def goes_on(before, tag):
-    """Whether a tag is inside the entity that the tag before it is in, whatever the scheme.
+def goes_on(before: str, tag: str) -> bool:
+    """Returns whether a tag continues the entity of the tag before it, whatever the scheme.
 
     >>> goes_on("B-PER", "I-PER"), goes_on("I-PER", "B-PER")
     (True, False)
@@ -229,7 +239,7 @@ def goes_on(before, tag):
 
 
 def _legal(before, tag, scheme):
-    """Whether `tag` may follow `before`. The start and the end of a sentence are as O."""
+    """Whether `tag` may follow `before`. The start and the end of a sentence count as O."""
     if not before or not tag:
         return False
     prefix = split_tag(tag)[0]
@@ -237,13 +247,13 @@ def _legal(before, tag, scheme):
         return prefix != "I" or goes_on(before, tag)
     if scheme == "IOB1":
         return prefix != "B" or split_tag(before)[1] == split_tag(tag)[1]
-    is_open = split_tag(before)[0] in "BI"  # BIOES: an entity that has begun goes on until its E
+    is_open = split_tag(before)[0] in "BI"  # BIOES: an entity that has begun continues until its E
     return goes_on(before, tag) if is_open else prefix in "OBS"
 
 
 def _check_scheme(scheme):
     if scheme not in _PREFIXES:
-        raise ValueError(f"Expected a scheme out of {', '.join(_PREFIXES)}, got {scheme!r}.")
+        raise ValueError(f"Expected one of the schemes {', '.join(_PREFIXES)}, received {scheme!r}.")
 
 
 def _tags(name, tags):

@@ -10,6 +10,7 @@
 """
 
 from rnnkit.word2vec.layers import CBOW, SkipGram
-from rnnkit.word2vec.model import Word2Vec, keep_probability, negative_probability, skip_gram_pairs
+from rnnkit.word2vec.model import Word2Vec
+from rnnkit.word2vec.sampling import keep_probability, negative_probability, skip_gram_pairs
 
 __all__ = ["CBOW", "SkipGram", "Word2Vec", "keep_probability", "negative_probability", "skip_gram_pairs"]

@@ -1,17 +1,27 @@
 """The two models of word2vec as Keras layers: skip-gram and CBOW."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import initializers, ops
 
+from rnnkit.annotations import Config, Initializer, Mask, Shape, Tensor
 from rnnkit.arguments import check_positive_integer
 from rnnkit.ops.masking import without_padding
 
 
 class _WordVectors(keras.layers.Layer):
-    """What SkipGram and CBOW share: the tables of vectors v and context vectors u, and the scores u . v."""
+    """The part that SkipGram and CBOW share: the tables of vectors v and context vectors u, and the scores u . v."""
 
-    def __init__(self, vocabulary_size, dimensions, vectors_initializer=None, context_initializer="zeros", **kwargs):
+    def __init__(
+        self,
+        vocabulary_size: int,
+        dimensions: int,
+        vectors_initializer: Initializer = None,
+        context_initializer: Initializer = "zeros",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         for name, value in (("vocabulary_size", vocabulary_size), ("dimensions", dimensions)):
             check_positive_integer(type(self).__name__, name, value)
@@ -22,22 +32,22 @@ class _WordVectors(keras.layers.Layer):
         self.vectors_initializer = initializers.get(vectors_initializer)
         self.context_initializer = initializers.get(context_initializer)
 
-    def build(self, ids_shape):
+    def build(self, ids_shape: Shape) -> None:
         shape = (self.vocabulary_size, self.dimensions)
         self.vector_table = self.add_weight(shape, self.vectors_initializer, name="vectors")
         self.context_table = self.add_weight(shape, self.context_initializer, name="context_vectors")
 
     @property
-    def vectors(self):
+    def vectors(self) -> np.ndarray:
         """The word vectors v, a NumPy array `(vocabulary_size, dimensions)`."""
         return self._values("vector_table")
 
     @property
-    def context_vectors(self):
+    def context_vectors(self) -> np.ndarray:
         """The context vectors u, a NumPy array `(vocabulary_size, dimensions)`."""
         return self._values("context_table")
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,
@@ -47,7 +57,7 @@ class _WordVectors(keras.layers.Layer):
         }
 
     def _scores(self, hidden, candidates):
-        """u . hidden for each candidate, or for each word where no candidates are given."""
+        """u . hidden for each candidate, or for each word if there are no candidates."""
         if candidates is None:
             return ops.matmul(hidden, ops.transpose(self.context_table))
         self._check_ids("candidates", candidates, rank=2)
@@ -65,7 +75,7 @@ class _WordVectors(keras.layers.Layer):
             raise ValueError(f"{type(self).__name__} expected {name} to be integer ids, received {dtype}.")
 
     def _check_range(self, name, ids):
-        """Refuses ids that no word has. Only NumPy arrays and lists: in a graph the values are not there yet."""
+        """Raises an error for ids that no word has, in NumPy arrays and lists: in a graph, values are not known yet."""
         if isinstance(ids, np.ndarray | list | tuple) and np.size(ids):
             low, high = np.min(ids), np.max(ids)
             if low < 0 or high >= self.vocabulary_size:
@@ -82,31 +92,32 @@ class _WordVectors(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class SkipGram(_WordVectors):
-    """Scores words as the context of a centre word.
+    """Scores words as the context of a center word.
 
-        Pr(context = c | centre = w) = exp(u_c . v_w) / sum over all words k of exp(u_k . v_w)
+        Pr(context = c | center = w) = exp(u_c . v_w) / sum over all words k of exp(u_k . v_w)
 
-    Without candidates the layer gives u_k . v_w for all words: the full softmax, trained by sparse categorical
-    cross-entropy, -log Pr(context(w_i) | w_i). With candidates it gives u_c . v_w for these alone: negative sampling,
-    trained by binary cross-entropy on the true word and some drawn ones. Both with `from_logits=True`.
+    Without candidates, the layer returns u_k . v_w for all words. That is the full softmax: train it with sparse
+    categorical cross-entropy, -log Pr(context(w_i) | w_i). With candidates, it returns u_c . v_w for these alone. That
+    is negative sampling: train it with binary cross-entropy on the true word and some drawn ones. Both losses need
+    `from_logits=True`.
 
     Args:
         vocabulary_size: number of words.
         dimensions: length of a vector.
-        vectors_initializer: how v starts; None for uniform in +-0.5 / dimensions, as in word2vec.c.
-        context_initializer: how u starts.
+        vectors_initializer: initializer of v. Defaults to `None`: uniform in +-0.5 / dimensions, as in word2vec.c.
+        context_initializer: initializer of u. Defaults to `"zeros"`.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
-        centres: integers `(batch,)`, the centre words.
-        candidates: integers `(batch, n)`, the words to score; None for all.
+        centres: integers `(batch,)`, the center words.
+        candidates: integers `(batch, n)`, the words to score. Defaults to `None`: all words.
 
     Returns:
         Logits `(batch, n)`, or `(batch, vocabulary_size)`.
 
     Raises:
-        ValueError: a size that is not a positive integer; ids that are no integers, of another shape, or (in NumPy
-            arrays and lists) outside the vocabulary.
+        ValueError: a size is not a positive integer; ids are not integers, have another shape, or (in NumPy arrays
+            and lists) are outside the vocabulary.
 
     Example:
 
@@ -120,50 +131,52 @@ class SkipGram(_WordVectors):
     (10, 4)
 
     References:
-        Mikolov et al., "Efficient estimation of word representations in vector space", 2013; Khanzhina 2019;
-        Jumadinova 2021.
+        Mikolov et al., "Efficient estimation of word representations in vector space", 2013; Khanzhina,
+        "Recurrent neural networks", lecture, 2019; Jumadinova, "Recurrent neural networks (RNN)", lecture, 2021.
     """
 
-    def __call__(self, centres, candidates=None, **kwargs):
+    def __call__(self, centres: Tensor, candidates: Tensor = None, **kwargs: Any) -> Tensor:
         self._check_range("centres", centres)
         self._check_range("candidates", candidates)
         return super().__call__(centres, candidates=candidates, **kwargs)
 
-    def call(self, centres, candidates=None):
+    def call(self, centres: Tensor, candidates: Tensor = None) -> Tensor:
         self._check_ids("centres", centres, rank=1)
         return self._scores(ops.take(self.vector_table, centres, axis=0), candidates)
 
-    def compute_output_shape(self, centres_shape, candidates_shape=None):
+    def compute_output_shape(self, centres_shape: Shape, candidates_shape: Shape = None) -> Shape:
         return self._scores_shape(centres_shape, candidates_shape)
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
 class CBOW(_WordVectors):
-    """Scores words as the centre of a window ("continuous bag of words").
+    """Scores words as the center of a window ("continuous bag of words").
 
         h = mean of v_c over the words c of the window
-        Pr(centre = w | context) = exp(u_w . h) / sum over all words k of exp(u_k . h)
+        Pr(center = w | context) = exp(u_w . h) / sum over all words k of exp(u_k . h)
 
-    Without candidates the layer gives u_k . h for all words, to be trained on -log Pr(w_i | context(w_i)); with
-    candidates for these alone. See `SkipGram` for the losses.
+    Without candidates, the layer returns u_k . h for all words: the loss is -log Pr(w_i | context(w_i)). With
+    candidates, it returns u_c . h for these alone. `SkipGram` explains the losses.
 
     Args:
         vocabulary_size: number of words.
         dimensions: length of a vector.
-        vectors_initializer: how v starts; None for uniform in +-0.5 / dimensions, as in word2vec.c.
-        context_initializer: how u starts.
+        vectors_initializer: initializer of v. Defaults to `None`: uniform in +-0.5 / dimensions, as in word2vec.c.
+        context_initializer: initializer of u. Defaults to `"zeros"`.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
-        contexts: integers `(batch, window)`, the words around each centre.
-        candidates: integers `(batch, n)`, the words to score; None for all.
-        mask: boolean `(batch, window)`, True where there is a word. A row without words has h = 0.
+        contexts: integers `(batch, window)`, the words around each center.
+        candidates: integers `(batch, n)`, the words to score. Defaults to `None`: all words.
+        mask: boolean `(batch, window)`, True where there is a word. A row without words has h = 0. Defaults to `None`:
+            there is a word everywhere.
 
     Returns:
         Logits `(batch, n)`, or `(batch, vocabulary_size)`.
 
     Raises:
-        ValueError: as `SkipGram`; or a mask of another shape than contexts.
+        ValueError: a size is not a positive integer; ids are not integers, have another shape, or (in NumPy arrays
+            and lists) are outside the vocabulary; mask and contexts differ in shape.
 
     Example:
 
@@ -174,11 +187,11 @@ class CBOW(_WordVectors):
     (2, 10)
 
     References:
-        Mikolov et al., "Efficient estimation of word representations in vector space", 2013; Khanzhina 2019;
-        Jumadinova 2021.
+        Mikolov et al., "Efficient estimation of word representations in vector space", 2013; Khanzhina,
+        "Recurrent neural networks", lecture, 2019; Jumadinova, "Recurrent neural networks (RNN)", lecture, 2021.
     """
 
-    def __call__(self, contexts, candidates=None, mask=None, **kwargs):
+    def __call__(self, contexts: Tensor, candidates: Tensor = None, mask: Mask = None, **kwargs: Any) -> Tensor:
         exists = mask if isinstance(contexts, np.ndarray | list | tuple) else None
         if exists is not None and np.shape(exists) == np.shape(contexts):
             exists = ops.convert_to_numpy(exists).astype(bool)
@@ -187,7 +200,7 @@ class CBOW(_WordVectors):
         self._check_range("candidates", candidates)
         return super().__call__(contexts, candidates=candidates, mask=mask, **kwargs)
 
-    def call(self, contexts, candidates=None, mask=None):
+    def call(self, contexts: Tensor, candidates: Tensor = None, mask: Mask = None) -> Tensor:
         self._check_ids("contexts", contexts, rank=2)
         if mask is None:
             return self._scores(ops.mean(ops.take(self.vector_table, contexts, axis=0), axis=1), candidates)
@@ -202,8 +215,8 @@ class CBOW(_WordVectors):
         words = ops.maximum(ops.sum(exists, axis=1, keepdims=True), 1)
         return self._scores(ops.sum(vectors * exists[:, :, None], axis=1) / words, candidates)
 
-    def compute_output_shape(self, contexts_shape, candidates_shape=None):
+    def compute_output_shape(self, contexts_shape: Shape, candidates_shape: Shape = None) -> Shape:
         return self._scores_shape(contexts_shape, candidates_shape)
 
-    def compute_mask(self, contexts, previous=None):
+    def compute_mask(self, contexts: Tensor, previous: Mask = None) -> None:
         return None

@@ -1,6 +1,6 @@
 """Word2Vec: word vectors from text, by skip-gram or CBOW with negative sampling, in NumPy.
 
-The class comes first, then the three functions that the lesson draws. How it trains stands in `word2vec_training`.
+How it trains is in `trainer`; which pairs, words and negatives it trains on is in `sampling`.
 """
 
 import difflib
@@ -11,49 +11,53 @@ import time
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
+from typing import Any, Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from rnnkit.annotations import Tokens
+from rnnkit.arguments import check_integer, check_positive_integer
+from rnnkit.word2vec.sampling import keep_probability, negative_probability
 from rnnkit.word2vec.trainer import ARCHITECTURES, LARGEST_WINDOW, Trainer, stretches
 
 
 class Word2Vec:
-    """Learns a vector for each word from the words that stand around it (Mikolov 2013).
+    """Learns a vector for each word from the words around it.
 
-    For a centre word with vector v and a word of its window with context vector u, skip-gram with negative sampling
-    minimises
+    For a center word with vector v and a word of its window with context vector u, skip-gram with negative sampling
+    minimizes
 
         -log s(u . v) - sum over k negatives of log s(-u_k . v),    s(x) = 1 / (1 + exp(-x))
 
-    CBOW puts the mean of the window's vectors in place of v, and the centre word in place of u. Negatives are drawn
-    from the word frequencies to the power 0.75.
+    CBOW replaces v with the mean of the window's vectors, and u with the context vector of the center word. Negatives
+    are drawn from the word frequencies to the power 0.75.
 
-    The settings mean what they mean in word2vec.c and gensim: the window of each centre is a random one of 1 to
-    `window` words to each side, it does not cross documents, frequent words are dropped at random (see
+    The settings mean what they mean in word2vec.c and gensim: the window of each center is a random one of 1 to
+    `window` words on each side, it does not cross documents, frequent words are dropped at random (see
     `keep_probability`), unknown words are skipped before windows are made, vectors start uniform in
     +-0.5 / dimensions and context vectors at zero, and the learning rate falls linearly to 1e-4, from 0.025 for
     skip-gram and 0.05 for CBOW (the defaults of word2vec.c; gensim starts CBOW at 0.025).
 
-    What differs is the order of the work. A block of neighbouring centres shares its negatives, and a batch of blocks
-    is one step of gradient descent, so that a few matrix products take the place of a loop over pairs. Training draws
-    from one generator, and its two threads wait for each other at each step: the same seed gives the same vectors, bit
-    for bit, on the same machine and NumPy.
+    Only the order of the work differs. The centers of a block, which are neighbors in the text, share their negatives,
+    and a batch of blocks is one step of gradient descent: a few matrix products replace a loop over pairs. Training
+    draws from one generator, and its two threads wait for each other at each step. The same seed therefore gives the
+    same vectors, bit for bit, on the same machine with the same NumPy.
 
     Args:
-        dimensions: Length of a vector.
-        window: Largest distance, in words, between a centre and a word of its window.
-        negatives: Negative samples for each pair (skip-gram) or each centre (CBOW).
-        architecture: `"skip_gram"` or `"cbow"`.
-        min_count: Words that occur less often are ignored.
-        sample: Threshold t of `keep_probability`; 0 keeps every word.
-        seed: Seed of all random draws.
+        dimensions: length of a vector. Defaults to `100`.
+        window: largest distance, in words, between a center and a word of its window; at most 50. Defaults to `5`.
+        negatives: negative samples for each pair (skip-gram) or each center (CBOW). Defaults to `5`.
+        architecture: `"skip_gram"` or `"cbow"`. Defaults to `"skip_gram"`.
+        min_count: words that occur less often are ignored. Defaults to `5`.
+        sample: threshold t of `keep_probability`; 0 keeps every word. Defaults to `1e-3`.
+        seed: seed of all random draws, 0 or more. Defaults to `1`.
 
     Raises:
-        ValueError: For an argument out of range, a corpus that cannot be used, or vectors asked for before `fit`.
-        KeyError: For a word that is not in the vocabulary.
+        ValueError: an argument is out of range, the corpus cannot be used, or `fit` has not been called yet.
+        KeyError: a word is not in the vocabulary.
 
     Example:
 
@@ -65,45 +69,64 @@ class Word2Vec:
     >>> model.vocabulary[:2], model["cat"].shape
     (['the', 'drinks'], (8,))
 
-    References: Mikolov et al. 2013, Efficient Estimation of Word Representations in Vector Space; Mikolov et al. 2013,
-    Distributed Representations of Words and Phrases and their Compositionality; Khanzhina 2019; Jumadinova 2021.
+    References:
+        Mikolov et al., "Efficient estimation of word representations in vector space", 2013; Mikolov et al.,
+        "Distributed representations of words and phrases and their compositionality", 2013; Khanzhina, "Recurrent
+        neural networks", lecture, 2019; Jumadinova, "Recurrent neural networks (RNN)", lecture, 2021.
     """
 
     def __init__(
-        self, dimensions=100, window=5, negatives=5, architecture="skip_gram", min_count=5, sample=1e-3, seed=1
+        self,
+        dimensions: int = 100,
+        window: int = 5,
+        negatives: int = 5,
+        architecture: str = "skip_gram",
+        min_count: int = 5,
+        sample: float = 1e-3,
+        seed: int = 1,
     ):
-        self.dimensions = _whole_number("dimensions", dimensions)
-        self.window = _whole_number("window", window)
+        self.dimensions = check_positive_integer("Word2Vec", "dimensions", dimensions)
+        self.window = check_positive_integer("Word2Vec", "window", window)
         if window > LARGEST_WINDOW:
-            raise ValueError(f"window must be at most {LARGEST_WINDOW}, not {window}: a batch holds whole windows.")
-        self.negatives = _whole_number("negatives", negatives)
-        self.min_count = _whole_number("min_count", min_count)
-        self.seed = _whole_number("seed", seed, at_least=0)
+            raise ValueError(
+                f"Word2Vec expected window to be at most {LARGEST_WINDOW}, received {window}. A batch holds whole "
+                "windows: pass a smaller one."
+            )
+        self.negatives = check_positive_integer("Word2Vec", "negatives", negatives)
+        self.min_count = check_positive_integer("Word2Vec", "min_count", min_count)
+        self.seed = check_integer("Word2Vec", "seed", seed, at_least=0)
         if architecture not in ARCHITECTURES:
-            raise ValueError(f'architecture must be "skip_gram" or "cbow", not {architecture!r}.')
+            raise ValueError(f'Word2Vec expected architecture to be "skip_gram" or "cbow", received {architecture!r}.')
         if not isinstance(sample, int | float) or not 0 <= sample < float("inf"):
-            raise ValueError(f"sample must be a number of 0 or more, not {sample!r}. 0 keeps every word.")
+            raise ValueError(
+                f"Word2Vec expected sample to be a number of at least 0, received {sample!r}. Pass 0 to keep "
+                "every word."
+            )
         self.architecture = architecture
         self.sample = sample
-        self._vectors = None
+        self._vectors: np.ndarray | None = None
 
-    def fit(self, documents, epochs=10, progress=True):
-        """Learns the vocabulary and the vectors, from nothing: an earlier result is replaced.
+    def fit(self, documents: Iterable[Tokens], epochs: int = 10, progress: bool = True) -> Self:
+        """Learns the vocabulary and the vectors from scratch; an earlier result is replaced.
 
         Args:
-            documents: The corpus, a list of token lists, or any object whose `__iter__` starts a new pass over token
+            documents: the corpus: a list of token lists, or any object whose `__iter__` starts a new pass over token
                 lists, such as one that reads a file line by line. A list is encoded once. Anything else may be larger
-                than memory: it is read once for the vocabulary and once each epoch, and nothing of it is kept but the
-                words with their counts, and about 131,000 tokens at a time (or one document, if it is longer). A
-                generator can be read only once, and is refused: write an `__iter__` that starts a new one.
-            epochs: Passes over the corpus.
-            progress: Whether to print a line for each epoch: words read per second, and the loss of a pair
-                (skip-gram) or centre (CBOW), which starts at (1 + negatives) ln 2.
+                than memory: it is read once for the vocabulary and once per epoch, and only the words with their
+                counts and about 131,000 tokens at a time (or one document, if it is longer) are held. A generator can
+                be read only once and is refused: write an `__iter__` that starts a new one.
+            epochs: passes over the corpus. Defaults to `10`.
+            progress: whether to print a line for each epoch: words read per second, and the loss of a pair
+                (skip-gram) or center (CBOW), which starts at (1 + negatives) ln 2. Defaults to `True`.
 
         Returns:
             The model itself.
+
+        Raises:
+            ValueError: epochs is not a positive integer; documents is not a corpus, has no word that occurs
+                `min_count` times, or changes between two passes.
         """
-        _whole_number("epochs", epochs)
+        check_positive_integer("Word2Vec.fit", "epochs", epochs)
         vocabulary, counts = _count(documents, self.min_count)
         index = {word: number for number, word in enumerate(vocabulary)}
         rng = np.random.default_rng(self.seed)
@@ -116,7 +139,7 @@ class Word2Vec:
         in_memory = isinstance(documents, list | tuple)
         encoded = list(_encode(documents, index)) if in_memory else None
         once, done, measured = int(counts.sum()), 0, False
-        with threadpool_limits(1, user_api="blas"):  # many small products: BLAS's own threads would only wait
+        with threadpool_limits(1, user_api="blas"):  # in many small products, BLAS's own threads would only wait
             for epoch in range(1, epochs + 1):
                 start, words, losses = time.perf_counter(), 0, []
                 for stretch, read in stretches(encoded if in_memory else _encode(documents, index)):
@@ -127,8 +150,8 @@ class Word2Vec:
                     words, done = words + read, done + known
                 if done != epoch * once or known > once:
                     raise ValueError(
-                        f"documents gave another text in epoch {epoch} than when the vocabulary was counted "
-                        f"({once} known words): each pass must give the same. {_READ_AGAIN}"
+                        f"Word2Vec expected documents to give the same text in each pass, received another text in "
+                        f"epoch {epoch} than when the vocabulary was counted ({once} known words). {_READ_AGAIN}"
                     )
                 measured = measured or bool(losses)
                 if progress:
@@ -137,48 +160,85 @@ class Word2Vec:
                     print(f"epoch {epoch}/{epochs}: {rate:,.0f} words/s, loss {loss}", flush=True)
         if not measured:
             warnings.warn(
-                f"Word2Vec has learned nothing: subsampling with sample={self.sample} left no two words side by side. "
-                "Pass sample=0 for so small a text.",
+                f"Word2Vec learned nothing: subsampling with sample={self.sample} left no two words side by side. "
+                "Pass sample=0 for a text this small.",
                 stacklevel=2,
             )
         self._remember(vectors, vocabulary, counts, index)
         return self
 
     @property
-    def vectors(self):
-        """The word vectors, float32 (vocabulary, dimensions), in the order of `vocabulary`."""
+    def vectors(self) -> np.ndarray:
+        """The word vectors, float32 `(vocabulary, dimensions)`, in the order of `vocabulary`."""
         return self._fitted()._vectors
 
     @property
-    def vocabulary(self):
-        """The known words, the most frequent first."""
+    def vocabulary(self) -> list[str]:
+        """The known words, most frequent first."""
         return self._fitted()._vocabulary
 
     @property
-    def counts(self):
-        """How often each word of `vocabulary` occurs, int64 (vocabulary,)."""
+    def counts(self) -> np.ndarray:
+        """How often each word of `vocabulary` occurs, int64 `(vocabulary,)`."""
         return self._fitted()._counts
 
-    def __contains__(self, word):
+    def __contains__(self, word: str) -> bool:
+        """Returns whether a word is in the vocabulary."""
         return word in self._fitted()._index
 
-    def __getitem__(self, word):
-        """The vector of a word, float32 (dimensions,)."""
+    def __getitem__(self, word: str) -> np.ndarray:
+        """Returns the vector of a word, float32 `(dimensions,)`."""
         return self.vectors[self._number(word)]
 
-    def most_similar(self, words, n=10):
-        """The words nearest to a word, or to the mean of several, by cosine: a list of `n` (word, cosine) pairs."""
+    def most_similar(self, words: str | Sequence[str], n: int = 10) -> list[tuple[str, float]]:
+        """Finds the words nearest to a word, or to the mean of several.
+
+        Args:
+            words: a word, or a list of words.
+            n: how many to return. Defaults to `10`.
+
+        Returns:
+            (word, cosine) pairs, the nearest first.
+
+        Raises:
+            ValueError: words is an empty list, n is not a positive integer, or `fit` has not been called yet.
+            KeyError: a word is not in the vocabulary.
+        """
         words = [words] if isinstance(words, str) else list(words)
         if not words:
-            raise ValueError("most_similar expects a word or at least one word in a list, not an empty list.")
-        return self._nearest([(word, 1.0) for word in words], n)
+            raise ValueError("Word2Vec.most_similar expected a word or a list of words, received an empty list.")
+        return self._nearest("most_similar", [(word, 1.0) for word in words], n)
 
-    def analogy(self, a, b, c, n=1):
-        """What is to c as b is to a: the words nearest to b - a + c (unit vectors), as `n` (word, cosine) pairs."""
-        return self._nearest([(b, 1.0), (a, -1.0), (c, 1.0)], n)
+    def analogy(self, a: str, b: str, c: str, n: int = 1) -> list[tuple[str, float]]:
+        """Completes "a is to b as c is to ...": finds the words nearest to b - a + c.
 
-    def to_keyed_vectors(self):
-        """The vectors and counts as a gensim `KeyedVectors`, with all that gensim does with one."""
+        The vectors of the three words are first scaled to length one.
+
+        Args:
+            a: a word, such as "man".
+            b: what belongs to a, such as "king".
+            c: the word whose counterpart is wanted, such as "woman".
+            n: how many to return. Defaults to `1`.
+
+        Returns:
+            (word, cosine) pairs, the nearest first; never a, b or c.
+
+        Raises:
+            ValueError: n is not a positive integer, or `fit` has not been called yet.
+            KeyError: a word is not in the vocabulary.
+        """
+        return self._nearest("analogy", [(b, 1.0), (a, -1.0), (c, 1.0)], n)
+
+    def to_keyed_vectors(self) -> Any:
+        """Copies the vectors and counts to gensim.
+
+        Returns:
+            A gensim `KeyedVectors`.
+
+        Raises:
+            ImportError: gensim is not installed.
+            ValueError: `fit` has not been called yet.
+        """
         try:
             from gensim.models import KeyedVectors
         except ImportError as error:
@@ -188,8 +248,17 @@ class Word2Vec:
         keyed.expandos["count"] = self.counts.copy()
         return keyed
 
-    def save(self, path):
-        """Writes settings, vocabulary, counts and vectors to one .npz file, whole or not at all."""
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes settings, vocabulary, counts and vectors to one .npz file.
+
+        If writing fails, the path is left as it was.
+
+        Args:
+            path: where to write.
+
+        Raises:
+            ValueError: `fit` has not been called yet.
+        """
         settings = {name: getattr(self, name) for name in _SETTINGS}
         text = json.dumps({"settings": settings, "vocabulary": self.vocabulary}).encode()
         path = os.fspath(path)
@@ -206,15 +275,31 @@ class Word2Vec:
             raise
 
     @classmethod
-    def load(cls, path):
-        """Reads a model that `save` wrote."""
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Reads a model that `save` wrote.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: the file is not one that `save` wrote.
+        """
         if not zipfile.is_zipfile(path):
-            open(path, "rb").close()  # a missing file says so itself
-            raise ValueError(f"{os.fspath(path)} is not a file of Word2Vec.save: expected an .npz file.")
+            open(path, "rb").close()  # raises the clearer error if the file is missing
+            raise ValueError(
+                f"Word2Vec.load expected an .npz file that Word2Vec.save wrote, received {os.fspath(path)}, which is "
+                "of another format."
+            )
         with np.load(path, allow_pickle=False) as file:
             missing = {"vectors", "counts", "text"} - set(file)
             if missing:
-                raise ValueError(f"{os.fspath(path)} is not a file of Word2Vec.save: it has no {sorted(missing)}.")
+                raise ValueError(
+                    f"Word2Vec.load expected an .npz file that Word2Vec.save wrote, received {os.fspath(path)}, which "
+                    f"has no {sorted(missing)}."
+                )
             text = json.loads(file["text"].tobytes())
             model = cls(**text["settings"])
             index = {word: number for number, word in enumerate(text["vocabulary"])}
@@ -226,7 +311,7 @@ class Word2Vec:
 
     def _fitted(self):
         if self._vectors is None:
-            raise ValueError("This Word2Vec has no vectors yet: call fit(documents) first.")
+            raise ValueError("Word2Vec has no vectors yet: call fit(documents) first.")
         return self
 
     def _number(self, word):
@@ -237,8 +322,8 @@ class Word2Vec:
             raise KeyError(f"{word!r} is not in the vocabulary of {len(self.vocabulary)} words.{hint}")
         return number
 
-    def _nearest(self, weighted_words, n):
-        _whole_number("n", n)
+    def _nearest(self, method, weighted_words, n):
+        check_positive_integer(f"Word2Vec.{method}", "n", n)
         numbers = [self._number(word) for word, _ in weighted_words]
         lengths = np.maximum(np.linalg.norm(self.vectors, axis=1), np.finfo(np.float32).tiny)
         weights = np.array([weight for _, weight in weighted_words], np.float32)
@@ -249,124 +334,54 @@ class Word2Vec:
         return [(self.vocabulary[k], float(cosines[k])) for k in np.argsort(-cosines, kind="stable")[: min(n, known)]]
 
 
-def skip_gram_pairs(tokens, window):
-    """All (centre, context) pairs of a text with a fixed window.
-
-    A text of n tokens has the sum over d = 1 .. window of 2 max(n - d, 0) pairs.
-
-    Args:
-        tokens: Ids of the words, integers (time,).
-        window: Largest distance between the two words of a pair.
-
-    Returns:
-        Integers (pairs, 2), by place of the centre, then of the context.
-
-    Example:
-
-    >>> from rnnkit.word2vec import skip_gram_pairs
-    >>> skip_gram_pairs([7, 8, 9], window=1).tolist()
-    [[7, 8], [8, 7], [8, 9], [9, 8]]
-    """
-    tokens = np.asarray(tokens)
-    _whole_number("window", window)
-    if tokens.ndim != 1 or (tokens.size and not np.issubdtype(tokens.dtype, np.integer)):
-        raise ValueError(f"tokens must be one row of integer ids, not {tokens.dtype} of shape {tokens.shape}.")
-    offsets = np.delete(np.arange(-window, window + 1), window)
-    centre = np.repeat(np.arange(len(tokens)), 2 * window)
-    context = centre + np.tile(offsets, len(tokens))
-    exists = (context >= 0) & (context < len(tokens))
-    return np.stack([tokens[centre[exists]], tokens[context[exists]]], axis=1)
-
-
-def keep_probability(counts, sample=1e-3):
-    """Probability that an occurrence of a word is kept: min(1, sqrt(t / f) + t / f), f its share of all words.
-
-    This is what word2vec.c and gensim compute. The paper prints sqrt(t / f), which keeps fewer.
-
-    Args:
-        counts: Occurrences of each word, above 0 (vocabulary,).
-        sample: The threshold t; 0 keeps every word.
-
-    Returns:
-        float64 (vocabulary,).
-
-    Example:
-
-    >>> from rnnkit.word2vec import keep_probability
-    >>> keep_probability([60, 30, 10], sample=0.1).round(2).tolist()
-    [0.57, 0.91, 1.0]
-    """
-    share = _shares(counts)
-    return np.minimum(1.0, np.sqrt(sample / share) + sample / share) if sample else np.ones_like(share)
-
-
-def negative_probability(counts):
-    """Probability that a word is drawn as a negative: its count to the power 0.75, divided by the sum of these.
-
-    Args:
-        counts: Occurrences of each word, above 0 (vocabulary,).
-
-    Returns:
-        float64 (vocabulary,).
-
-    Example:
-
-    >>> from rnnkit.word2vec import negative_probability
-    >>> negative_probability([81, 16]).round(2).tolist()
-    [0.77, 0.23]
-    """
-    return _shares(_shares(counts) ** 0.75)
-
-
 _SETTINGS = ("dimensions", "window", "negatives", "architecture", "min_count", "sample", "seed")
-_READ_AGAIN = "They are read once for the vocabulary and once each epoch: pass a list, or an object with __iter__."
+_READ_AGAIN = (
+    "Documents are read once for the vocabulary and once per epoch: pass a list, or an object whose __iter__ starts a "
+    "new pass."
+)
 
 
 def _count(documents, min_count):
-    """Vocabulary, most frequent first, and counts; refuses what is no corpus."""
+    """The vocabulary, most frequent first, and the counts; raises an error for anything but a corpus."""
     if isinstance(documents, str) or not isinstance(documents, Iterable):
-        raise ValueError(f"documents must be a list of token lists, not a {type(documents).__name__}.")
+        raise ValueError(
+            f"Word2Vec expected documents to be a list of token lists, received {documents!r:.60} of "
+            f"type {type(documents).__name__}. Split each text into words."
+        )
     one_pass = iter(documents)
     if one_pass is documents:
-        raise ValueError(f"documents is a {type(documents).__name__}, which can be read only once. {_READ_AGAIN}")
+        raise ValueError(
+            f"Word2Vec expected documents that can be read again, received an iterator of type "
+            f"{type(documents).__name__}, which can be read only once. {_READ_AGAIN}"
+        )
     counter = Counter()
     for number, document in enumerate(one_pass):
         if isinstance(document, str) or not isinstance(document, Iterable):
             raise ValueError(
-                f"Document {number} is {document!r:.60}, but each document must be a list of tokens, "
-                'such as ["a", "cat"]: split your text into words.'
+                f"Word2Vec expected each document to be a list of tokens, received {document!r:.60} as document "
+                f'{number}. Split each text into words: ["a", "cat"].'
             )
         counter.update(document)
     for token in counter:
         if not isinstance(token, str):
-            raise ValueError(f"Tokens must be strings, but one is {token!r:.60}, a {type(token).__name__}.")
+            raise ValueError(
+                f"Word2Vec expected tokens to be strings, received {token!r:.60} of type {type(token).__name__}. "
+                "Pass words, not their ids."
+            )
     if not counter:
-        raise ValueError("documents hold no words: expected a list of token lists.")
+        raise ValueError("Word2Vec expected documents with words, received none. Pass a list of token lists.")
     known = [(word, count) for word, count in counter.most_common() if count >= min_count]
     if not known:
         word, longest = counter.most_common(1)[0]
         raise ValueError(
-            f"No word occurs min_count={min_count} times; the most frequent, {word!r}, occurs {longest} times. "
-            f"Pass min_count={longest} or less, or more text."
+            f"Word2Vec expected a word that occurs min_count={min_count} times, received documents in which the most "
+            f"frequent, {word!r}, occurs {longest} times. Pass min_count={longest} or less, or more text."
         )
     return [word for word, _ in known], np.array([count for _, count in known], np.int64)
 
 
-def _encode(documents, index):
-    """(word numbers of the known words, number of all words) of each document."""
+def _encode(documents: Iterable[Tokens], index: dict[str, int]) -> Iterator[tuple[np.ndarray, int]]:
+    """The ids of the known words of each document, and the number of all its words."""
     for document in documents:
         numbers = np.array([*map(index.get, document, repeat(-1))], np.int32)
         yield numbers[numbers >= 0], len(numbers)
-
-
-def _shares(counts):
-    counts = np.asarray(counts, np.float64)
-    if counts.ndim != 1 or not counts.size or not np.all(counts > 0):
-        raise ValueError(f"counts must be one row of numbers above 0, not {counts!r:.80}.")
-    return counts / counts.sum()
-
-
-def _whole_number(name, value, at_least=1):
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < at_least:
-        raise ValueError(f"{name} must be a whole number of {at_least} or more, not {value!r}.")
-    return int(value)

@@ -1,11 +1,16 @@
-"""How `Word2Vec` trains: a stretch of text as a whole, in NumPy, on two threads.
+"""How `Word2Vec` trains: in NumPy, on blocks of text, on two threads.
 
-A block of neighbouring centres shares its contexts and its negatives: the scores of all its pairs are one matrix
-product, and the window is a band of it. A batch of blocks is one step of gradient descent.
+The two models here, `SkipGram` and `CBOW`, are those of `layers.py`, with the same tables of vectors and the same
+scores. The Keras layers score one batch of ids on any backend, and an optimizer of Keras trains them with a loss of
+your choice: they are for building your own models. The classes here only compute the gradients of negative sampling,
+for whole blocks of neighboring centers at once, which is faster: they are for training vectors on a corpus.
 
-Each of the two threads takes half of a batch's blocks and turns their vectors into gradients; then one moves the
-vectors, and the other the context vectors. They never write to the same place, and wait for each other after each of
-the two: the result does not depend on which is faster.
+The centers of a block share their contexts and their negatives: the scores of all its pairs are one matrix product, and
+the window is a band of it. A batch of blocks is one step of gradient descent.
+
+Each of the two threads turns the vectors of half of a batch's blocks into gradients. Then one thread moves the vectors,
+and the other the context vectors. They never write to the same place, and they wait for each other after both parts:
+the result does not depend on which is faster.
 """
 
 from queue import SimpleQueue
@@ -16,7 +21,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 FIRST_RATE = {"skip_gram": 0.025, "cbow": 0.05}  # the learning rate of the first token, as in word2vec.c
-LAST_RATE = 1e-4  # and of the last; it falls linearly in between
+LAST_RATE = 1e-4  # and of the last token; it falls linearly in between
 LONGEST_STEP = 1.0  # no vector moves farther than this in one batch
 LARGEST_WINDOW = 50  # the table of windows grows with its cube
 STRETCH = 2**17  # tokens that are prepared together
@@ -24,9 +29,9 @@ MEASURE_EVERY = 64  # batches between two measurements of the loss
 
 
 class Shape(NamedTuple):
-    """The sizes of a batch, by measurement: larger is faster, until quality falls."""
+    """The sizes of a batch, chosen by measurement: larger is faster, until quality falls."""
 
-    block: int  # neighbouring centres that share their negatives
+    block: int  # neighboring centers that share their negatives
     shared: int  # negatives of a block
     batch: int  # blocks in one step of gradient descent
 
@@ -35,14 +40,14 @@ SHAPES = {"skip_gram": Shape(block=24, shared=20, batch=96), "cbow": Shape(block
 
 
 class Trainer:
-    """Turns documents of word numbers into batches, and takes one step for each.
+    """Turns documents of word ids into batches, and takes one step for each.
 
     Args:
         model: the `Word2Vec`, for its settings.
         vectors, context_vectors: float32 (vocabulary, dimensions), trained in place.
         keep: the probability that an occurrence of a word is kept (vocabulary,).
         negative: the probability that a word is drawn as a negative (vocabulary,).
-        rng: NumPy generator of all random draws.
+        rng: the NumPy generator of all random draws.
     """
 
     def __init__(self, model, vectors, context_vectors, keep, negative, rng):
@@ -51,33 +56,33 @@ class Trainer:
         self.first_rate = FIRST_RATE[model.architecture]
         self.keep = keep.astype(np.float32)
         self.cumulative = np.cumsum(negative)
-        # A block shares its negatives, so that each centre meets `shared` of them where word2vec.c draws `negatives`.
-        # Weighted by negatives / shared, their expected loss, and its gradient, are the same.
+        # A block shares its negatives: each center gets `shared` of them, where word2vec.c draws `negatives`. Weighted
+        # by negatives / shared, they have the same expected loss, with the same gradient.
         share = np.float32(model.negatives / self.shape.shared)
         bands = band_table(self.shape.block, model.window)
         self.architecture = ARCHITECTURES[model.architecture](bands, self.shape.shared, share)
-        # One batch's vectors, then their gradients: memory that is new for each batch would cost time.
+        # One batch's vectors, then their gradients: allocating memory for each batch would cost time.
         widths = self.shape.block, bands.shape[1], self.shape.shared
         ids = self.architecture.ids(*(np.empty((self.shape.batch, width), np.int32) for width in widths))
         self.space = [np.empty((*each.shape, vectors.shape[1]), np.float32) for each in ids]
 
     def train(self, documents, start, end):
-        """Trains on documents; start and end say which part of the whole training this is. Returns measured losses."""
+        """Trains on documents, from `start` to `end` of the whole training (0 to 1); returns the measured losses."""
         tokens, lengths = self.subsample(documents)
         if not len(tokens):
             return []
         radius = self.rng.integers(1, self.window + 1, len(tokens)).astype(np.int32)
-        centres, contexts, windows = blocks(tokens, lengths, radius, self.shape.block, self.window)
-        vector_ids, context_ids = self.architecture.ids(centres, contexts, self.draw_negatives(len(centres)))
-        batches = []  # before the first step: sorting beside each other, the two threads would wait for the interpreter
-        for first in range(0, len(centres), self.shape.batch):
+        centers, contexts, windows = blocks(tokens, lengths, radius, self.shape.block, self.window)
+        vector_ids, context_ids = self.architecture.ids(centers, contexts, self.draw_negatives(len(centers)))
+        batches = []  # sorted here: two threads that sort would wait for the interpreter's lock
+        for first in range(0, len(centers), self.shape.batch):
             rows = slice(first, first + self.shape.batch)
             of_words = sums_by_word(vector_ids[rows]), sums_by_word(context_ids[rows])
             batches.append(Batch(vector_ids[rows], context_ids[rows], windows[rows], *of_words))
         losses = []
         with SecondThread() as second_thread:
             for number, batch in enumerate(batches):
-                place = start + (end - start) * number * self.shape.batch / len(centres)
+                place = start + (end - start) * number * self.shape.batch / len(centers)
                 rate = self.first_rate + (LAST_RATE - self.first_rate) * place
                 loss = self.step(batch, rate, second_thread, measure=number % MEASURE_EVERY == 0)
                 if loss is not None:
@@ -85,7 +90,7 @@ class Trainer:
         return losses
 
     def step(self, batch, rate, second_thread, measure=False):
-        """One step of gradient descent on both tables; the mean loss where it is measured and there is one."""
+        """Takes one step of gradient descent on both tables; returns the mean loss if it is measured."""
         count = len(batch.windows)
         v, u = (vectors[:count] for vectors in self.space)
 
@@ -112,7 +117,7 @@ class Trainer:
         return tokens[kept], np.diff(kept_before[ends], prepend=0)
 
     def draw_negatives(self, blocks):
-        # Sorted numbers are found faster than unsorted ones; the shuffle makes the draws independent of their order.
+        # A search for sorted numbers is faster; the shuffle makes the draws independent of their order.
         drawn = np.sort(self.rng.random(blocks * self.shape.shared))
         drawn = np.minimum(np.searchsorted(self.cumulative, drawn, side="right"), len(self.cumulative) - 1)
         self.rng.shuffle(drawn)
@@ -120,17 +125,19 @@ class Trainer:
 
 
 def blocks(tokens, lengths, radius, block, window):
-    """Cuts a stretch of text into blocks of centres, each with the tokens around it and its windows.
+    """Cuts a stretch of text into blocks of centers, each with the tokens around it and its windows.
 
     Args:
-        tokens: Word numbers of several documents, one after the other (time,).
-        lengths: Tokens in each document.
-        radius: Window of each token, 1 to `window` (time,).
+        tokens: word ids of several documents, one after the other (time,).
+        lengths: number of tokens in each document.
+        radius: window of each token, 1 to `window` (time,).
+        block: centers in a block.
+        window: largest radius.
 
     Returns:
-        centres (blocks, block); contexts (blocks, block + 2 window), from `window` tokens before the block to `window`
-        after; and rows of the `band_table` (blocks, block). The last block is filled up with centres whose windows
-        are empty, and so are the contexts before the first and after the last token.
+        centers (blocks, block); contexts (blocks, block + 2 window), from `window` tokens before the block to `window`
+        after it; and rows of the `band_table` (blocks, block). The last block is padded with centers whose windows are
+        empty. The contexts before the first and after the last token are padding, too, which no window includes.
     """
     count, ends = len(tokens), np.cumsum(lengths, dtype=np.int32)
     place = np.arange(count, dtype=np.int32)
@@ -142,14 +149,14 @@ def blocks(tokens, lengths, radius, block, window):
     bands = np.zeros(number * block, np.int32)
     bands[:count] = left * (window + 1) + right
     bands = bands.reshape(number, block) + np.arange(block, dtype=np.int32) * (window + 1) ** 2
-    centres = padded[window : window + number * block].reshape(number, block)
-    return centres, np.lib.stride_tricks.sliding_window_view(padded, block + 2 * window)[::block], bands
+    centers = padded[window : window + number * block].reshape(number, block)
+    return centers, np.lib.stride_tricks.sliding_window_view(padded, block + 2 * window)[::block], bands
 
 
 def band_table(block, window):
-    """Every window that a centre of a block can have, as a row of ones and zeros over the block's contexts.
+    """Every window that a center of a block can have, as a row of ones and zeros over the block's contexts.
 
-    Row (place * (window + 1) + left) * (window + 1) + right: `left` tokens before the centre and `right` after it.
+    Row (place * (window + 1) + left) * (window + 1) + right has `left` tokens before the center and `right` after it.
     """
     place = np.arange(block)[:, None, None, None]
     left = np.arange(window + 1)[:, None, None]
@@ -160,17 +167,17 @@ def band_table(block, window):
 
 
 class Batch(NamedTuple):
-    """A batch of blocks: all that a step needs to know before it sees the vectors."""
+    """A batch of blocks: everything about a step that does not depend on the vectors."""
 
     vector_ids: np.ndarray  # the words whose vectors are used (blocks, ...)
     context_ids: np.ndarray  # the words whose context vectors are used (blocks, ...)
     windows: np.ndarray  # rows of the `band_table` (blocks, block)
-    of_words: tuple  # the `sums_by_word` of vector_ids
-    of_context_words: tuple  # and of context_ids
+    of_words: tuple  # `sums_by_word(vector_ids)`
+    of_context_words: tuple  # `sums_by_word(context_ids)`
 
 
 class SkipGram:
-    """Every centre against the words of its window and the negatives of its block.
+    """Scores every center against the words of its window and the negatives of its block.
 
     Args:
         bands: the `band_table`.
@@ -184,15 +191,15 @@ class SkipGram:
         self.half_weights = np.float32(0.5) * np.concatenate([bands, of_negatives], axis=1)
         self.sign = np.repeat(np.float32([1, -1]), [bands.shape[1], shared])
 
-    def ids(self, centres, contexts, negatives):
-        """The words whose vectors, and those whose context vectors, each block needs: two times (blocks, ...)."""
-        return centres, np.concatenate([contexts, negatives], axis=1)
+    def ids(self, centers, contexts, negatives):
+        """The words whose vectors each block needs (blocks, ...), and those whose context vectors it needs."""
+        return centers, np.concatenate([contexts, negatives], axis=1)
 
     def gradients(self, v, u, windows, measure):
-        """Turns v and u, the vectors of the `ids` of some blocks, into their gradients.
+        """Replaces v and u, the vectors of the `ids` of some blocks, with their gradients.
 
         Returns:
-            The summed loss and the number of pairs, where it is measured.
+            The sum of the losses and the number of pairs, or None if they are not measured.
         """
         half_weights = self.half_weights.take(windows, axis=0)
         scores = v @ u.transpose(0, 2, 1)
@@ -205,10 +212,10 @@ class SkipGram:
 
 
 class CBOW:
-    """The mean of each window against its centre and the negatives of its block.
+    """Scores the mean of each window against its center and the negatives of its block.
 
-    As in word2vec.c each word of a window moves by the gradient of the mean, not by its own part 1 / (window's words)
-    of it. A centre whose window is empty has the mean 0 and changes nothing.
+    As in word2vec.c, each word of a window moves by the whole gradient of the mean, which is not divided by the number
+    of words. A center whose window is empty has the mean 0 and changes nothing.
 
     Args:
         bands, shared, share: as for `SkipGram`.
@@ -216,30 +223,30 @@ class CBOW:
 
     def __init__(self, bands, shared, share):
         self.bands = bands
-        self.scale = 1 / np.maximum(bands.sum(axis=1), 1) * bands.any(axis=1)  # of a window's sum to its mean
+        self.scale = 1 / np.maximum(bands.sum(axis=1), 1) * bands.any(axis=1)  # from a window's sum to its mean
         self.half_weights = np.float32(0.5) * np.float32([1] + [share] * shared)
         self.sign = np.float32([1] + [-1] * shared)
 
-    def ids(self, centres, contexts, negatives):
+    def ids(self, centers, contexts, negatives):
         """As `SkipGram.ids`."""
-        return contexts, np.concatenate([centres, negatives], axis=1)
+        return contexts, np.concatenate([centers, negatives], axis=1)
 
     def gradients(self, v, u, windows, measure):
-        """As `SkipGram.gradients`; the loss is counted by centres."""
+        """As `SkipGram.gradients`, with the number of centers in place of pairs."""
         band, scale = self.bands.take(windows, axis=0), self.scale.take(windows)[:, :, None]
-        u_centre, u_negative = u[:, : windows.shape[1]], u[:, windows.shape[1] :]
+        u_center, u_negative = u[:, : windows.shape[1]], u[:, windows.shape[1] :]
         sums = band @ v
         scores = np.empty((*windows.shape, len(self.sign)), np.float32)
-        np.vecdot(sums, u_centre, out=scores[:, :, 0])
+        np.vecdot(sums, u_center, out=scores[:, :, 0])
         np.matmul(sums, u_negative.transpose(0, 2, 1), out=scores[:, :, 1:])
         scores *= scale
         exists = scale > 0
         loss = (sum_of_losses(scores, self.sign, exists * self.half_weights), exists.sum()) if measure else None
         errors = errors_of(scores, self.sign, self.half_weights)
         of_mean = errors[:, :, 1:] @ u_negative
-        of_mean += errors[:, :, :1] * u_centre
+        of_mean += errors[:, :, :1] * u_center
         errors *= scale
-        np.multiply(errors[:, :, :1], sums, out=u_centre)
+        np.multiply(errors[:, :, :1], sums, out=u_center)
         np.matmul(errors[:, :, 1:].transpose(0, 2, 1), sums, out=u_negative)
         np.matmul(band.transpose(0, 2, 1), of_mean, out=v)
         return loss
@@ -249,7 +256,7 @@ ARCHITECTURES = {"skip_gram": SkipGram, "cbow": CBOW}
 
 
 def errors_of(scores, sign, half_weights):
-    """d loss / d score, in the place of scores: weights * (s(score) - 1 for a true word, s(score) for a negative).
+    """Replaces scores with d loss / d score: weights * (s(score) - 1 for a true word, s(score) for a negative).
 
     s(x) = (1 + tanh(x / 2)) / 2, and NumPy's tanh is several times faster than 1 / (1 + exp(-x)).
     """
@@ -261,21 +268,21 @@ def errors_of(scores, sign, half_weights):
 
 
 def sum_of_losses(scores, sign, half_weights):
-    """Sum of -log s(sign * score), weighted."""
+    """The weighted sum of -log s(sign * score)."""
     return float(np.sum(2 * half_weights * np.logaddexp(0, -sign * scores)))
 
 
 def descend(table, words_and_sums, gradients, rate):
     """table[word] -= rate * (sum of the gradients of that word), for all words of a batch at once.
 
-    A word that occurs often in a batch sums many gradients, all taken at the same place, so that the step can
-    overshoot, and grow from batch to batch. Therefore no row moves farther than LONGEST_STEP, and the vectors stay
-    finite whatever the text. On Wikipedia few rows of a batch reach the bound.
+    The step of a word that occurs often in a batch is the sum of many gradients, all taken at the same place. It can
+    overshoot, and grow from batch to batch. That is why no row moves farther than LONGEST_STEP: the vectors stay finite
+    whatever the text. On Wikipedia, few rows of a batch reach the bound.
 
     Args:
         table: float32 (vocabulary, dimensions), changed in place.
-        words_and_sums: the `sums_by_word` of the batch's word numbers.
-        gradients: float32 (*shape of the word numbers, dimensions).
+        words_and_sums: the `sums_by_word` of the batch's word ids.
+        gradients: float32 (*shape of the word ids, dimensions).
         rate: the learning rate.
     """
     words, sums = words_and_sums
@@ -288,9 +295,9 @@ def descend(table, words_and_sums, gradients, rate):
 
 
 def sums_by_word(ids):
-    """The different words of ids, and the matrix that sums the rows of equal words: `sums @ rows`."""
+    """The distinct words of ids, and the matrix that adds up the rows of each word: `sums @ rows`."""
     count, bits = ids.size, np.int64(ids.size.bit_length())
-    keys = np.sort((ids.ravel().astype(np.int64) << bits) | np.arange(count))  # the word, then its place
+    keys = np.sort((ids.ravel().astype(np.int64) << bits) | np.arange(count))  # the word, then its position
     words, order = keys >> bits, (keys & ((1 << bits) - 1)).astype(np.int32)
     first = np.flatnonzero(words[1:] != words[:-1]) + 1
     first = np.concatenate([[0], first, [count]], dtype=np.int32)
@@ -298,7 +305,7 @@ def sums_by_word(ids):
 
 
 def stretches(encoded):
-    """Whole documents, together STRETCH tokens or a little more; and the number of all words in them."""
+    """Yields lists of whole documents, each list with STRETCH tokens or a little more, and the number of words read."""
     stretch, known, read = [], 0, 0
     for numbers, words in encoded:
         stretch.append(numbers)
@@ -311,9 +318,9 @@ def stretches(encoded):
 
 
 class SecondThread:
-    """Runs one function at a time beside the thread that made it.
+    """Runs one function at a time, in parallel with the thread that created it.
 
-    An executor does the same, but what it adds to each call takes a tenth of the time of a step.
+    An executor does the same, but its overhead is a tenth of the time of a step.
     """
 
     def __enter__(self):
@@ -330,7 +337,7 @@ class SecondThread:
         self.calls.put((function, arguments))
 
     def result(self):
-        """What the function returned; waits for it."""
+        """Waits for the function, and returns its result or raises its error."""
         result, error = self.results.get()
         if error is not None:
             raise error

@@ -102,9 +102,8 @@ def test_conventions_that_can_be_converted(convention, reset_after, other, use_b
 )
 def test_conventions_that_cannot_express_each_other(convention, reset_after, other):
     layer = with_weights(GRU(UNITS, convention=convention, reset_after=reset_after))
-    message = (
-        rf"the candidate's recurrent weights, recurrent_kernel\[:, 8:\], and '{other}' (before|after) it: no weights"
-    )
+    weights = r"the candidate's recurrent weights, recurrent_kernel\[:, 8:\]"
+    message = rf"{weights}, and one in '{other}' (before|after) it: no weights"
     with pytest.raises(ValueError, match=message):
         with_convention(layer, other)
 
@@ -196,7 +195,7 @@ def test_keras_to_torch_and_its_gradients():
         (lambda: Elman(3, output_units=2), "no output_kernel"),
     ],
 )
-def test_what_torch_does_not_have(make, message):
+def test_layers_that_torch_does_not_have(make, message):
     pytest.importorskip("torch")
     with pytest.raises(ValueError, match=message):
         to_torch(with_weights(make()))

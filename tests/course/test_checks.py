@@ -1,5 +1,6 @@
-"""The checks of the exercises: what is right passes, what is wrong is told, and the right numbers are not."""
+"""The checks of the exercises: a right function passes, a wrong one is explained, and the right numbers stay secret."""
 
+import functools
 import heapq
 import importlib.util
 import itertools
@@ -48,14 +49,20 @@ STUBS = {name: cells for lesson in lessons() for name, cells in exercises(studen
 
 
 def function_in(source, name):
-    """The function, made with nothing but NumPy at hand: an exercise needs no other name of its lesson."""
+    """The function, made with nothing but NumPy: an exercise needs no other name of its lesson."""
     names = {"np": np}
     exec(source, names)
     return names[name]
 
 
+@functools.cache
+def mistake_of(name, known):
+    """What the check finds in the reference with a known mistake in it."""
+    return CHECKS[name].find_mistake(known.made_in(CHECKS[name].reference))
+
+
 def answers_to_all_cases(check, function):
-    """The answers, with None where there is none."""
+    """The answers, with `None` where there are none."""
     tried = [check.answers_or_mistake(function, number) for number in range(len(check.cases()))]
     return [None if isinstance(answer, checks.Mistake) else answer for answer in tried]
 
@@ -96,8 +103,7 @@ def test_the_bank_is_large_enough():
 
 @pytest.mark.parametrize(("name", "known"), MUTATIONS, ids=lambda value: getattr(value, "sentence", value))
 def test_a_known_mistake_is_named(name, known):
-    mistake = CHECKS[name].find_mistake(known.made_in(CHECKS[name].reference))
-    assert str(mistake).endswith(f"Why? This is what comes out if {known.sentence}.")
+    assert str(mistake_of(name, known)).endswith(f"Why? This is what you get if {known.sentence}.")
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -117,29 +123,28 @@ def test_two_known_mistakes_at_once_are_named(name):
         try:
             function = checks.KnownMistake("both", *changes).made_in(check.reference)
         except ValueError:
-            continue  # they change the same words
+            continue  # both change the same words
         mistake = check.find_mistake(function)
         named += mistake is not None and "Why? " in str(mistake)
     assert named >= 2
 
 
-def test_a_known_mistake_must_stand_in_the_reference_once():
+def test_a_known_mistake_must_occur_in_the_reference_once():
     with pytest.raises(ValueError, match=r"expected 'sigmoid' once in reference, found it 3 times"):
         checks.KnownMistake("no sigmoid", ("sigmoid", "")).made_in(checks.lstm_step.reference)
-    with pytest.raises(ValueError, match="reference is no Python any more"):
+    with pytest.raises(ValueError, match="reference is not Python any more"):
         checks.KnownMistake("no sum", ("range(len(f))", "range(")).made_in(checks.parcels.reference)
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_nothing_of_the_answer_is_told(name):
+def test_the_answer_stays_secret(name):
     check = CHECKS[name]
     solution = re.search(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", SOLUTIONS[name][0], re.DOTALL)[1]
     lines = [line.strip() for line in solution.splitlines() if len(line.strip()) > 12]
     assert lines and not any(line in source for line in lines for source in STUBS[name])
-    functions = [known.made_in(check.reference) for known in check.mistakes]
-    functions += [lambda *arguments: np.zeros(3), lambda *arguments: None, lambda *arguments: 1 / 0]
-    for function in functions:
-        message = str(check.find_mistake(function))
+    found = [mistake_of(name, known) for known in check.mistakes]
+    found += map(check.find_mistake, [lambda *a: np.zeros(3), lambda *a: None, lambda *a: 1 / 0])
+    for message in map(str, found):
         assert not any(line in message for line in lines)
         assert not re.search(r"\d\.\d{2}|\de[-+]\d", message), "a number with decimals"
 
@@ -327,7 +332,7 @@ def truncated_by_whole_windows(x, dh, W_xh, W_hh, k1, k2):
 
 
 def windows(time, k1, k2):
-    """First step, first step whose loss counts, and end of each window."""
+    """First step, first step whose loss is used, and end of each window."""
     return [(max(0, begin - (k2 - k1)), begin, min(begin + k1, time)) for begin in range(0, time, k1)]
 
 
@@ -496,7 +501,7 @@ def parcels_by_columns(f, added):
     return left
 
 
-def deck_by_loops(kernel, recurrent_kernel):
+def chung_by_loops(kernel, recurrent_kernel):
     units = len(recurrent_kernel)
     W_z, W_r, W = [np.zeros((units, units + len(kernel))) for _ in range(3)]
     for gate, (matrix, sign) in enumerate([(W_z, -1), (W_r, 1), (W, 1)]):
@@ -557,7 +562,7 @@ def negatives_by_walking(counts, targets, uniform):
 
 
 def negatives_without_the_target(counts, targets, uniform):
-    """The target is deleted, and the numbers of the words behind it are set right."""
+    """The target is deleted, and the numbers of the words after it are corrected."""
     drawn = []
     for target, row in zip(targets, uniform, strict=True):
         left = np.delete(np.power(counts, 0.75), target)
@@ -727,7 +732,7 @@ def two_ways_by_turning_all(x, mask, forward_weights, backward_weights):
 
 
 def two_ways_by_moving_to_the_left(x, mask, forward_weights, backward_weights):
-    """What counts is moved to the left; then the rows are as long as they are."""
+    """Unmasked steps are moved to the left; then only the lengths of the rows differ."""
     outputs = np.zeros((*mask.shape, 2 * len(forward_weights[2])))
     for row in range(len(x)):
         order = [t for t in range(x.shape[1]) if mask[row, t]]
@@ -933,7 +938,7 @@ def beam_of_chosen_tokens(step, states, start, end, width, max_length, penalty):
 def beam_that_reads_again(step, states, start, end, width, max_length, penalty):
     """No states are kept: each sentence is read from the beginning again."""
 
-    def log_p_behind(said):
+    def log_p_after(said):
         own = states
         for token in (start, *said):
             logits, own = step(token, own)
@@ -946,7 +951,7 @@ def beam_that_reads_again(step, states, start, end, width, max_length, penalty):
             if said and said[-1] == end:
                 tried[said] = total, ranked
             else:
-                for token, gain in enumerate(log_p_behind(said)):
+                for token, gain in enumerate(log_p_after(said)):
                     tried[(*said, token)] = total + gain, (total + gain) / length_divisor(len(said) + 1, penalty)
         beam = dict(sorted(tried.items(), key=lambda item: item[1][1], reverse=True)[:width])
     said = max(beam, key=lambda one: beam[one][1])
@@ -1026,7 +1031,7 @@ def partition_with_keras_ops(emissions, mask, start, transitions, end):
 
 
 def path_of_one(emissions, start, transitions, end):
-    """The best path of one sentence and its score, with whole paths in the place of back pointers."""
+    """The best path of one sentence and its score, with whole paths instead of back pointers."""
     best = {k: (score, [k]) for k, score in enumerate(start + emissions[0])}
     for row in emissions[1:]:
         best = {
@@ -1176,7 +1181,7 @@ RIGHT = {
     ],
     "elman_backwards": [backwards_by_keras, backwards_by_recursion],
     "parcels": [parcels_by_products, parcels_by_columns],
-    "keras_to_deck": [deck_by_loops],
+    "keras_to_chung": [chung_by_loops],
     "damped": [damped_week_by_week],
     "in_pieces": [decode_loop],
     "lstm_step": [lstm_by_rows, lstm_cell_of_keras, lstm_with_keras_ops, lstm_gate_by_gate, lstm_in_lists],
@@ -1267,14 +1272,14 @@ def test_the_adder_is_measured_as_the_layer_computes():
         assert abs(last_h(sequence, *weights) - ops.convert_to_numpy(expected)) < 1e-5
 
 
-# ------------------------------------------------------------------------------------ wrong in ways that nobody knows
+# --------------------------------------------------------------------------------------------- wrong in other ways
 
 
 def message(function, check=checks.lstm_step):
     return str(check.find_mistake(function))
 
 
-def test_what_comes_back_is_told():
+def test_a_wrong_number_or_kind_of_values_is_reported():
     assert message(lambda *a: None) == "lstm_step returns None. Does it end in `return ...`?"
     assert "should return 2 values, h, C; it returns one (float)" in message(lambda *a: 1.0)
     assert "it returns 3 values" in message(lambda *a: (1.0, 2.0, 3.0))
@@ -1287,10 +1292,12 @@ def test_what_comes_back_is_told():
     assert "states should be a list of arrays, received ndarray" in message(
         lambda cells, x, *a: (x, np.zeros((1, 3, 4))), states
     )
-    assert "3 arrays came back, expected 2: outputs, states[0]" in message(lambda c, x, s, r: (x, [*s, *s]), states)
+    assert "expected 2 arrays, received 3. Return outputs, states[0]." in message(
+        lambda c, x, s, r: (x, [*s, *s]), states
+    )
 
 
-def test_shapes_and_dtypes_are_told():
+def test_wrong_shapes_and_dtypes_are_reported():
     right = function_in(SOLUTIONS["lstm_step"][0], "lstm_step")
     assert "h should have the shape (batch, units) = (3, 4), but has (12,)." in message(
         lambda *a: (right(*a)[0].ravel(), right(*a)[1])
@@ -1304,7 +1311,7 @@ def test_shapes_and_dtypes_are_told():
     assert message(lambda *a: tuple(array.astype("float32") for array in right(*a))) == "None"
 
 
-def test_the_place_of_a_difference_is_told():
+def test_the_place_of_a_difference_is_reported():
     right = function_in(SOLUTIONS["run_masked"][0], "run_masked")
 
     def late(*arguments):
@@ -1321,16 +1328,16 @@ def test_the_place_of_a_difference_is_told():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda h, C: (C, h), "the values are returned in another order than h, C"),
+        (lambda h, C: (C, h), "the values are not returned in the order h, C"),
         (lambda h, C: (-h, C), "the sign of h is wrong"),
         (lambda h, C: (h.T, C.T), "the axes of h and C are swapped"),
         (lambda h, C: (h[:, ::-1], C), "h is turned around along its axis `units`"),
         (lambda h, C: (h, C / 3), "all of C is multiplied by a number"),
     ],
 )
-def test_what_numbers_tell_by_themselves(change, sentence):
+def test_what_the_numbers_alone_reveal(change, sentence):
     right = function_in(SOLUTIONS["lstm_step"][0], "lstm_step")
-    assert f"This is what comes out if {sentence}" in message(lambda *arguments: change(*right(*arguments)))
+    assert f"This is what you get if {sentence}" in message(lambda *arguments: change(*right(*arguments)))
 
 
 def broken(x, h, C, kernel, recurrent_kernel, bias):
@@ -1341,21 +1348,21 @@ def helper_of_broken(x, kernel, h):
     return x @ kernel + h
 
 
-def test_an_exception_is_told_with_its_line():
+def test_an_exception_is_reported_with_its_line():
     text = message(broken)
     number = helper_of_broken.__code__.co_firstlineno + 1
     assert text.startswith(f"lstm_step stops in line {number}, `return x @ kernel + h`, with\n  ValueError: ")
     assert "It was called with x (3, 5), h (3, 4), C (3, 4), kernel (5, 16)" in text
     assert "lstm_step stops before its first line, with\n  TypeError: " in message(lambda x, h: x)
-    assert "puts in an axis that is missing" in text
+    assert "adds a missing axis" in text
 
 
-def test_sentences_are_told_by_their_number():
+def test_sentences_are_counted_not_shown():
     text = message(lambda true, predicted: (1.0, 1.0, 1.0), checks.entity_scores)
     assert "Wrong: one name found, and one cut short; called with true (1,), predicted (1,)." in text
 
 
-def test_an_exception_in_a_later_case_is_told_with_what_was_right():
+def test_an_exception_in_a_later_case_is_reported_with_what_was_right():
     solution = function_in(SOLUTIONS["run_masked"][0], "run_masked")
 
     def only_full(step, x, mask, units):
@@ -1366,8 +1373,8 @@ def test_an_exception_in_a_later_case_is_told_with_what_was_right():
     assert message(only_full, checks.run_masked).endswith("Right until then: no padding.")
 
 
-def test_what_is_no_function_is_told():
-    assert message(3) == "lstm_step: expected the function itself, checks.lstm_step(lstm_step), got int."
+def test_what_is_not_a_function_is_reported():
+    assert message(3) == "lstm_step: expected the function itself, checks.lstm_step(lstm_step), received int."
 
 
 def test_arguments_must_stay_as_they_are():
@@ -1387,7 +1394,7 @@ def test_arguments_must_stay_as_they_are():
     assert "changes its arguments: states." in message(keeps_in_the_list, checks.one_step_at_a_time)
 
 
-def test_a_buffer_that_is_used_again_counts_as_it_was_returned():
+def test_a_buffer_that_is_used_again_is_judged_as_it_was_returned():
     right, buffers = function_in(SOLUTIONS["elman_backwards"][0], "elman_backwards"), np.zeros((9, 9))
 
     def into_a_buffer(x, W_xh, W_hh):
@@ -1406,17 +1413,17 @@ def test_a_second_call_must_give_the_same():
         h, C = right(*arguments)
         return h + (len(calls) > 3), C
 
-    assert "gives another answer when it is called again with the same arguments" in message(remembers)
+    assert "returns something else when it is called again with the same arguments" in message(remembers)
 
 
 def test_a_mistake_is_an_assertion_error_shown_as_its_words():
     with pytest.raises(AssertionError) as caught:
         checks.lstm_step(lambda *arguments: None)
     assert caught.value._render_traceback_() == str(caught.value).splitlines()
-    assert len(caught.traceback) == 2  # the call, and the line that raises: none of what lies below
+    assert len(caught.traceback) == 2  # the call and the line that raises, nothing deeper
 
 
 def test_a_check_says_what_it_is():
-    assert repr(checks.lstm_step) == "rnnkit.course.checks.exercises.lstm_step"
+    assert repr(checks.lstm_step) == "rnnkit.course.checks.lstm_step"
     assert repr(checks.KnownMistake("too much", ("a", "b"))) == "KnownMistake('too much')"
     assert "exercise `lstm_step`" in checks.lstm_step.__doc__

@@ -1,10 +1,10 @@
 """Grading: honest submissions get their points, and hostile ones no more than that, whatever they try.
 
 Each attack is written so that it returns right answers if it succeeds, and fails the tests if it does not. Where that
-can be done, it is also run outside of the sandbox, where it must succeed.
+can be done, it is also run outside the sandbox, where it must succeed.
 """
 
-import csv
+import importlib.util
 import json
 import os
 import re
@@ -27,10 +27,35 @@ from rnnkit.course.grading.command import check_out_of_sight
 from rnnkit.course.grading.lesson import read_lesson
 from rnnkit.course.grading.remote_proxy import Objects
 from rnnkit.course.grading.submission import find_submissions, read_submission
+from tests.course.classroom import (
+    OF_DOUBLE,
+    OF_SQUARE,
+    RIGHT,
+    ROOT,
+    SECRET,
+    SOLUTION,
+    SQUARE,
+    TESTS,
+    cell,
+    grade,
+    needs_namespaces,
+    page,
+    points,
+    printed_in_test,
+    reader,
+    run_command,
+    submitted,
+    table,
+    teacher,
+    written,
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="grading needs Linux or macOS")
 
-ROOT = Path(__file__).resolve().parents[2]
+specification = importlib.util.spec_from_file_location("student", ROOT / "tools" / "student.py")
+student = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(student)
+
 HONEST = {  # name: source of double, points of it
     "right": (RIGHT, 6),
     "wrong": ("def double(x):\n    return 3 * x", 0),
@@ -253,31 +278,109 @@ def accept_all(server):
             return
 
 
+CALLS = """
+    import ctypes, os, resource
+    def square(x):
+        libc, zero = ctypes.CDLL(None, use_errno=True), ctypes.c_ulong(0)
+        tries = {
+            "unshare": lambda: libc.unshare(0x10000000),
+            "setns": lambda: libc.setns(0, 0),
+            "mount": lambda: libc.mount(b"x", b"/tmp", b"tmpfs", zero, b""),
+            "umount": lambda: libc.umount2(b"/proc", 2),
+            "ptrace": lambda: libc.ptrace(0, 0, 0, 0),
+            "memfd": lambda: libc.memfd_create(b"x", 0),
+            "shmget": lambda: libc.shmget(0, 4096, 0o1600),
+            "socket": lambda: libc.socket(1, 1, 0),
+        }
+        for name, use in tries.items():
+            print(name, "worked" if use() >= 0 else ctypes.get_errno())
+        for name in ("RLIMIT_AS", "RLIMIT_NPROC", "RLIMIT_FSIZE"):
+            try:
+                resource.setrlimit(getattr(resource, name), (resource.RLIM_INFINITY,) * 2)
+                print(name, "worked")
+            except ValueError:
+                print(name, 1)
+        return x * x
+    """
+MARKUP = "print('<script>\\x00\\x1b\\ud800')\n"
+SQUARE_CELL = cell("code", SQUARE, "square")
+CELLS = {  # name: cells of the notebook, points of double, what the page says
+    "missing": ([SQUARE_CELL], 0, "no cell for this exercise"),
+    "doubled": ([*[cell("code", RIGHT, "double")] * 2, SQUARE_CELL], 0, "2 cells for this exercise"),
+    "lost": ([cell("code", RIGHT, "fresh"), SQUARE_CELL], OF_DOUBLE, "lost its id"),
+    "moved": ([SQUARE_CELL, cell("code", RIGHT, "double")], OF_DOUBLE, "of 7 points"),
+    "colab": (
+        [SQUARE_CELL, {"cell_type": "code", "metadata": {"id": "double"}, "source": [RIGHT]}],
+        OF_DOUBLE,
+        "of 7 points",
+    ),
+    "strange": (
+        [
+            3,
+            {"cell_type": 4, "source": 5},
+            {"cell_type": "code", "source": [1]},
+            {"id": "double", "source": RIGHT},
+            SQUARE_CELL,
+        ],
+        0,
+        "no cell for this exercise",
+    ),
+    "own-tests": (
+        [
+            cell("code", "def double(x): pass", "double"),
+            cell("code", "def double(x): return 2*x", "test-0"),
+            SQUARE_CELL,
+        ],
+        0,
+        "failed",
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def course(tmp_path_factory, port):
     """A graded class: its folder, what was printed, and the exit status."""
     folder = tmp_path_factory.mktemp("course")
-    teacher(folder)
-    sources = {name: source for name, (source, _) in HONEST.items()} | DENIALS | FORGERIES | PRIVATE
+    lesson = teacher(folder)
+    sources = {name: source for name, (source, _) in HONEST.items()} | FORGERIES | PRIVATE
+    sources |= {name: escape(source, folder, port) for name, source in ESCAPES.items()}
     for name, source in sources.items():
         submitted(folder, name, source)
-    for name, source in ESCAPES.items():
-        submitted(folder, name, escape(source, folder, port))
-    printed, status = grade(folder, "--seconds", "8", "--memory", "1", environment={"COURSE_TOKEN": "secret"})
+    submitted(folder, "=cmd()", MARKUP + RIGHT)
+    submitted(folder, "reader", RIGHT, reader([ROOT / "rnnkit"], tops=[ROOT / "rnnkit", ROOT / "notebooks"]))
+    submitted(folder, "calls", RIGHT, textwrap.dedent(CALLS))
+    for name, (cells, _, _) in CELLS.items():
+        written(folder / "submissions" / f"{name}.ipynb", *cells)
+    copy = student.student_copy(nbformat.read(lesson, as_version=4))
+    nbformat.write(copy, folder / "submissions" / "student.ipynb")
+    printed, status = run_command(folder, "--seconds", "30", "--memory", "1", COURSE_TOKEN="secret")
+    assert len(points(folder)) == len(sources) + len(CELLS) + 4
+    return folder, printed, status
+
+
+@pytest.fixture(scope="module")
+def denials(tmp_path_factory):
+    """The same for a class of submissions that must be stopped, most of them by the limit of time."""
+    folder = tmp_path_factory.mktemp("denials")
+    teacher(folder)
+    for name, source in (DENIALS | {"right": RIGHT}).items():
+        submitted(folder, name, source)
+    printed, status = run_command(folder, "--seconds", "4", "--memory", "1", "--jobs", "4")
+    assert len(points(folder)) == len(DENIALS) + 1
     return folder, printed, status
 
 
 @pytest.fixture(scope="module")
 def namespaces(course):
-    if "isolation: namespaces" not in course[1]:
-        pytest.skip("this machine has no namespaces for the user who tests")
+    needs_namespaces()
+    assert "isolation: namespaces" in course[1]
 
 
 def test_all_are_graded(course):
     folder, printed, status = course
-    count = len(HONEST) + len(DENIALS) + len(FORGERIES) + len(PRIVATE) + len(ESCAPES)
+    count = len(points(folder))
     assert status == 0, printed
-    assert len(points(folder)) == count and f"[{count}/{count}] " in printed
+    assert f"[{count}/{count}] " in printed
     assert "Traceback" not in printed
 
 
@@ -286,9 +389,20 @@ def test_honest_submissions_get_their_points(course, name):
     assert points(course[0])[name] == (HONEST[name][1], OF_SQUARE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DENIALS)
-def test_what_would_take_the_machine_down_costs_its_own_exercise_only(course, name):
-    assert points(course[0])[name] == (0, OF_SQUARE)
+def test_what_would_take_the_machine_down_costs_its_own_exercise_only(denials, name):
+    assert points(denials[0])[name] == (0, OF_SQUARE)
+
+
+@pytest.mark.slow
+def test_all_denials_are_graded_and_reported(denials):
+    folder, printed, status = denials
+    assert status == 0, printed
+    assert f"[{len(DENIALS) + 1}/{len(DENIALS) + 1}] " in printed and "Traceback" not in printed
+    assert points(folder)["right"] == (OF_DOUBLE, OF_SQUARE)
+    assert "The time is up" in page(folder, "endless-loop")
+    assert_nothing_hidden_is_shown(folder)
 
 
 @pytest.mark.parametrize("name", [*FORGERIES, *PRIVATE])
@@ -337,25 +451,65 @@ def test_junit_has_a_case_for_each_test(course):
     assert failed == ["test 2", "hidden test 4", "hidden test 5", "hidden test 6"]
 
 
-def test_a_page_tells_what_the_tests_say_but_nothing_of_hidden_ones(course):
-    pages = {path.stem: path.read_text() for path in (course[0] / "out" / "lesson" / "pages").iterdir()}
-    assert "right for three" in pages["right"] and "three doubled is six" in pages["wrong"]
-    assert "line 2 of cell double: raise NotImplementedError" in pages["stub"]
-    assert "SyntaxError" in pages["syntax-error"] and "does not define `double`" in pages["another-name"]
-    assert "The time was up" in pages["endless-loop"] and "changes its arguments" in pages["changes-arguments"]
-    assert not any(SECRET in page for page in pages.values())
-    junit = (course[0] / "out" / "lesson" / "junit.xml").read_text()
-    assert SECRET not in junit and "abab" not in junit + "".join(pages.values())
+def test_a_page_shows_what_the_tests_say_but_nothing_of_hidden_ones(course):
+    folder, _, _ = course
+    assert "right for three" in page(folder, "right") and "three doubled is six" in page(folder, "wrong")
+    assert "line 2 of cell double: raise NotImplementedError" in page(folder, "stub")
+    assert "SyntaxError" in page(folder, "syntax-error") and "does not define `double`" in page(folder, "another-name")
+    assert "changes its arguments" in page(folder, "changes-arguments")
+    assert_nothing_hidden_is_shown(folder)
 
 
-def test_a_page_shows_what_is_hostile_as_text(tmp_path):
-    teacher(tmp_path)
-    submitted(tmp_path, "=cmd()", "print('<script>\\x00\\x1b\\ud800')\n" + RIGHT)
-    assert grade(tmp_path)[1] == 0
-    page = (tmp_path / "out" / "lesson" / "pages" / "=cmd().html").read_text()
-    assert "&lt;script&gt;???" in page and "<script" not in page
-    ElementTree.parse(tmp_path / "out" / "lesson" / "junit.xml")
-    assert list(table(tmp_path)) == ["'=cmd()"]
+def assert_nothing_hidden_is_shown(folder):
+    out = folder / "out" / "lesson"
+    shown = "".join(path.read_text() for path in [*(out / "pages").iterdir(), out / "junit.xml", out / "grades.csv"])
+    assert SECRET not in shown and "abab" not in shown
+
+
+def test_a_page_shows_what_is_hostile_as_text(course):
+    folder, _, _ = course
+    assert "&lt;script&gt;???" in page(folder, "=cmd()") and "<script" not in page(folder, "=cmd()")
+    ElementTree.parse(folder / "out" / "lesson" / "junit.xml")
+    assert "'=cmd()" in table(folder) and "=cmd()" not in table(folder)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_are_found_by_their_ids_and_what_is_missing_is_reported(course, name):
+    _, of_double, text = CELLS[name]
+    assert points(course[0])[name] == (of_double, OF_SQUARE)
+    assert text in page(course[0], name)
+
+
+def test_the_students_copy_keeps_the_ids_and_gets_no_points(course):
+    folder, _, _ = course
+    copy, lesson = (folder / "submissions" / "student.ipynb").read_bytes(), folder / "course" / "lesson.ipynb"
+    assert SECRET.encode() not in copy
+    assert set(read_submission(copy, read_lesson(lesson)).sources) == {"double", "square"}
+    assert read_submission(copy, read_lesson(lesson)).notes == {}
+    assert points(folder)["student"] == (0, 0)
+    assert "NotImplementedError: Write `double(x)`" in page(folder, "student")
+
+
+def test_checks_are_not_there_to_be_read(course, namespaces):
+    found = json.loads(printed_in_test(course[0], "reader"))
+    assert str(Path(sys.modules["rnnkit"].__file__).parent) in found["seen"]
+    assert found["imported"] == found["answers"] == []
+
+
+def test_checks_can_be_read_without_isolation():
+    program = reader([ROOT / "rnnkit"], tops=[ROOT / "rnnkit"]) + "\nsquare(3)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found = json.loads(result.stdout)
+    assert "rnnkit.course.checks.exercises.lstm_step" in found["imported"]
+    assert {"lstm_step.py", "check.py"} <= set(found["answers"])
+
+
+def test_new_walls_hidden_memory_and_raised_limits_are_denied(course):
+    if sys.platform != "linux":
+        pytest.skip("system calls of Linux")
+    lines = printed_in_test(course[0], "calls").splitlines()
+    names = "unshare setns mount umount ptrace memfd shmget socket RLIMIT_AS RLIMIT_NPROC RLIMIT_FSIZE".split()
+    assert lines == [f"{name} 1" for name in names]
 
 
 NO_NOTEBOOKS = {
@@ -382,65 +536,10 @@ def test_what_is_no_notebook_is_reported_and_the_others_are_graded(tmp_path):
     assert points(tmp_path)["right"] == (OF_DOUBLE, OF_SQUARE) and found["right"]["problem"] == ""
     assert len(found) == len(NO_NOTEBOOKS) + 4
     assert all(row["total"] == "0" and row["problem"] for name, row in found.items() if name != "right")
-    assert "got a link" in found["link"]["problem"] and "nested too deeply" in found["too-deep"]["problem"]
+    assert "received a link" in found["link"]["problem"] and "nested too deeply" in found["too-deep"]["problem"]
 
 
-def test_cells_are_found_by_their_ids_and_what_is_missing_is_told(tmp_path):
-    teacher(tmp_path)
-    square, places = cell("code", SQUARE, "square"), tmp_path / "submissions"
-    strange = [
-        3,
-        {"cell_type": 4, "source": 5},
-        {"cell_type": "code", "source": [1]},
-        {"id": "double", "source": RIGHT},
-    ]
-    cases = {
-        "missing": ([square], 0, "no cell of this exercise"),
-        "doubled": (
-            [cell("code", RIGHT, "double"), cell("code", RIGHT, "double"), square],
-            0,
-            "2 cells of this exercise",
-        ),
-        "lost": ([cell("code", RIGHT, "fresh"), square], OF_DOUBLE, "lost its id"),
-        "moved": ([square, cell("code", RIGHT, "double")], OF_DOUBLE, "of 7 points"),
-        "colab": ([square, {"cell_type": "code", "metadata": {"id": "double"}, "source": [RIGHT]}], OF_DOUBLE, "of 7"),
-        "strange": ([*strange, square], 0, "no cell of this exercise"),
-        "own-tests": (
-            [
-                cell("code", "def double(x): pass", "double"),
-                cell("code", "def double(x): return 2*x", "test-0"),
-                square,
-            ],
-            0,
-            "failed",
-        ),
-    }
-    for name, (cells, _, _) in cases.items():
-        written(places / f"{name}.ipynb", *cells)
-    printed, status = grade(tmp_path)
-    assert status == 0, printed
-    assert {name: of_double for name, (of_double, _) in points(tmp_path).items()} == {
-        name: expected for name, (_, expected, _) in cases.items()
-    }
-    for name, (_, _, text) in cases.items():
-        assert text in (tmp_path / "out" / "lesson" / "pages" / f"{name}.html").read_text()
-
-
-def test_the_students_copy_keeps_the_ids_and_gets_no_points(tmp_path):
-    lesson = teacher(tmp_path)
-    command = [sys.executable, ROOT / "tools" / "student.py", lesson, "--output", tmp_path / "submissions" / "student"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    copy = (tmp_path / "submissions" / "student" / "lesson.ipynb").read_bytes()
-    assert SECRET.encode() not in copy
-    assert set(read_submission(copy, read_lesson(lesson)).sources) == {"double", "square"}
-    assert read_submission(copy, read_lesson(lesson)).notes == {}
-    assert grade(tmp_path)[1] == 0
-    assert points(tmp_path) == {"student": (0, 0)}
-    page = (tmp_path / "out" / "lesson" / "pages" / "student.html").read_text()
-    assert "NotImplementedError: Write `double(x)`" in page
-
-
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     teacher(tmp_path)
     submitted(tmp_path, "a", RIGHT)
@@ -478,6 +577,16 @@ def double(x):
 """
 
 
+def descendants(process):
+    """The ids of all processes below one, on Linux; none elsewhere."""
+    found = [str(process)]
+    for one in found:
+        for children in Path(f"/proc/{one}/task").glob("*/children"):
+            found += children.read_text().split()
+    return found[1:]
+
+
+@pytest.mark.slow
 def test_without_namespaces_grades_are_the_same_and_one_line_says_what_is_not_held(tmp_path):
     teacher(tmp_path)
     expected = {}
@@ -492,7 +601,7 @@ def test_without_namespaces_grades_are_the_same_and_one_line_says_what_is_not_he
     for name, source in [(name, DENIALS[name]) for name in held] + list(FORGERIES.items()):
         submitted(tmp_path, name, source)
         expected[name] = (0, 1)
-    printed, status = grade(tmp_path, "--isolation", "process", "--seconds", "10", "--memory", "1")
+    printed, status = run_command(tmp_path, "--isolation", "process", "--seconds", "10", "--memory", "1")
     if "nobody cannot read" in printed:
         pytest.skip("the user nobody cannot read this Python")
     assert status == 0 and "isolation: process only (not asked for)." in printed and "docs/teaching.md" in printed
@@ -511,7 +620,7 @@ def test_tests_that_need_the_object_itself_run_beside_it_and_are_named(tmp_path)
     assert points(tmp_path) == {"right": (6, 1), "wrong": (6, 0)}
 
 
-def test_objects_of_the_tests_can_be_handed_over_but_not_looked_into(tmp_path):
+def test_objects_of_the_tests_can_be_passed_on_but_not_looked_into(tmp_path):
     test = f"""
         secret = "# {SECRET}"
 
@@ -583,42 +692,50 @@ def test_a_test_ends_before_what_needs_the_lessons_own_variables(tmp_path):
     assert points(tmp_path) == {"right": (6, 1), "wrong": (6, 0)}
 
 
+ITERATES = """
+    class Reader:
+        pass
+    assert list(square(3)) == [0, 1, 4] and next(iter(square(2))) == 0
+    try:
+        square(-1)
+    except ValueError as problem:
+        assert "negative" in str(problem)
+    else:
+        raise AssertionError("negative numbers should be refused")
+    """
+GENERATOR = """
+class Negative(ValueError):
+    pass
+def square(n):
+    if n < 0:
+        raise Negative("negative")
+    return (i * i for i in range(n))
+"""
+
+
+def lesson_that_iterates(folder):
+    solution = f"{GENERATOR}        ### BEGIN SOLUTION\n        ### END SOLUTION"
+    return teacher(folder, square=solution, square_test=textwrap.dedent(ITERATES))
+
+
 def test_what_functions_return_is_tested_as_it_is_in_a_notebook(tmp_path):
-    test = """
-        class Reader:
-            pass
-        assert list(square(3)) == [0, 1, 4] and next(iter(square(2))) == 0
-        try:
-            square(-1)
-        except ValueError as problem:
-            assert "negative" in str(problem)
-        else:
-            raise AssertionError("negative numbers should be refused")
-        """
-    generator = """
-        class Negative(ValueError):
-            pass
-        def square(n):
-            if n < 0:
-                raise Negative("negative")
-            return (i * i for i in range(n))
-        """
-    solution = f"{textwrap.dedent(generator)}        ### BEGIN SOLUTION\n        ### END SOLUTION"
-    teacher(tmp_path, square=solution, square_test=textwrap.dedent(test))
-    submitted(tmp_path, "iterator", RIGHT, generator)
-    submitted(tmp_path, "list", RIGHT, generator.replace("(i * i for i in range(n))", "[i * i for i in range(n)]"))
-    submitted(
-        tmp_path, "keys", RIGHT, generator.replace("(i * i for i in range(n))", "{i * i: 1 for i in range(n)}.keys()")
-    )
-    submitted(tmp_path, "endless", RIGHT, generator.replace("range(n)", "iter(int, 1)"))
-    printed, status = grade(tmp_path, "--seconds", "8")
+    lesson_that_iterates(tmp_path)
+    squares = "(i * i for i in range(n))"
+    submitted(tmp_path, "iterator", RIGHT, GENERATOR)
+    submitted(tmp_path, "list", RIGHT, GENERATOR.replace(squares, "[i * i for i in range(n)]"))
+    submitted(tmp_path, "keys", RIGHT, GENERATOR.replace(squares, "{i * i: 1 for i in range(n)}.keys()"))
+    printed, status = grade(tmp_path)
     assert status == 0 and "deceive" not in printed, printed
-    assert {name: square for name, (_, square) in points(tmp_path).items()} == {
-        "iterator": 1,
-        "list": 1,
-        "keys": 1,
-        "endless": 0,
-    }
+    assert {name: square for name, (_, square) in points(tmp_path).items()} == {"iterator": 1, "list": 1, "keys": 1}
+
+
+@pytest.mark.slow
+def test_an_endless_iterator_is_stopped(tmp_path):
+    lesson_that_iterates(tmp_path)
+    submitted(tmp_path, "endless", RIGHT, GENERATOR.replace("range(n)", "iter(int, 1)"))
+    printed, status = grade(tmp_path, "--seconds", "3")
+    assert status == 0 and "deceive" not in printed, printed
+    assert points(tmp_path) == {"endless": (OF_DOUBLE, 0)}
 
 
 def test_a_monkeypatched_check_changes_nothing(tmp_path):
@@ -655,51 +772,6 @@ def test_a_monkeypatched_check_changes_nothing(tmp_path):
     assert "square is right" in (tmp_path / "out" / "lesson" / "pages" / "right.html").read_text()
 
 
-def test_checks_are_not_there_to_be_read(tmp_path, namespaces):
-    read = "import os, rnnkit\ndef square(x):\n    print(os.listdir(rnnkit.__path__[0] + '/course/checks'))\n    return x * x"
-    if not (ROOT / "rnnkit" / "course" / "checks").is_dir():
-        pytest.skip("no checks")
-    teacher(tmp_path)
-    submitted(tmp_path, "reader", RIGHT, read)
-    assert grade(tmp_path)[1] == 0
-    assert "<pre>[]\n</pre>" in (tmp_path / "out" / "lesson" / "pages" / "reader.html").read_text()
-
-
-def test_new_walls_hidden_memory_and_raised_limits_are_denied(tmp_path):
-    if sys.platform != "linux":
-        pytest.skip("system calls of Linux")
-    calls = """
-        import ctypes, os, resource
-        def square(x):
-            libc, zero = ctypes.CDLL(None, use_errno=True), ctypes.c_ulong(0)
-            tries = {
-                "unshare": lambda: libc.unshare(0x10000000),
-                "setns": lambda: libc.setns(0, 0),
-                "mount": lambda: libc.mount(b"x", b"/tmp", b"tmpfs", zero, b""),
-                "umount": lambda: libc.umount2(b"/proc", 2),
-                "ptrace": lambda: libc.ptrace(0, 0, 0, 0),
-                "memfd": lambda: libc.memfd_create(b"x", 0),
-                "shmget": lambda: libc.shmget(0, 4096, 0o1600),
-                "socket": lambda: libc.socket(1, 1, 0),
-            }
-            for name, use in tries.items():
-                print(name, "worked" if use() >= 0 else ctypes.get_errno())
-            for name in ("RLIMIT_AS", "RLIMIT_NPROC", "RLIMIT_FSIZE"):
-                try:
-                    resource.setrlimit(getattr(resource, name), (resource.RLIM_INFINITY,) * 2)
-                    print(name, "worked")
-                except ValueError:
-                    print(name, 1)
-            return x * x
-        """
-    teacher(tmp_path)
-    submitted(tmp_path, "calls", RIGHT, calls)
-    assert grade(tmp_path)[1] == 0
-    page = (tmp_path / "out" / "lesson" / "pages" / "calls.html").read_text()
-    names = "unshare setns mount umount ptrace memfd shmget socket RLIMIT_AS RLIMIT_NPROC RLIMIT_FSIZE".split()
-    assert [name for name in names if f"{name} 1\n" not in page] == []
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -707,13 +779,13 @@ def test_new_walls_hidden_memory_and_raised_limits_are_denied(tmp_path):
             {"double": SOLUTION.replace("2 * x", "3 * x")},
             "the solution of double fails its own test 1.\nthree doubled is six",
         ),
-        ({"tests": ["%time double(3)"]}, "expected tests of double in plain Python, got '%time double(3)"),
+        ({"tests": ["%time double(3)"]}, "expected tests of double in plain Python, received '%time double(3)"),
         ({"double": "%%time\ndef double(x):\n    return 2 * x"}, "lesson.ipynb, cell 3: expected an exercise in plain"),
         ({"preamble": "import a_module_that_is_not_there"}, "No module named 'a_module_that_is_not_there'"),
         ({"double": "x = 1\n### BEGIN SOLUTION\n### END SOLUTION"}, "whose cell defines a function or class"),
     ],
 )
-def test_a_wrong_lesson_is_told_before_anything_is_graded(tmp_path, change, message):
+def test_a_wrong_lesson_is_reported_before_anything_is_graded(tmp_path, change, message):
     teacher(tmp_path, **change)
     submitted(tmp_path, "right", RIGHT)
     printed, status = grade(tmp_path)
@@ -721,20 +793,23 @@ def test_a_wrong_lesson_is_told_before_anything_is_graded(tmp_path, change, mess
     assert not (tmp_path / "out" / "lesson" / "grades.csv").exists()
 
 
-def test_a_wrong_command_is_told(tmp_path):
+def test_a_wrong_command_is_reported(tmp_path):
     teacher(tmp_path)
     assert grade(tmp_path, places=[tmp_path / "nowhere"])[1] == 2
     (tmp_path / "submissions").mkdir()
     printed, status = grade(tmp_path, "--lesson", tmp_path / "no-lesson.ipynb")
     assert status == 2 and "no-lesson.ipynb: cannot be read" in printed and "Traceback" not in printed
-    (tmp_path / "link").symlink_to(tmp_path / "course")  # handed in, it would be the teacher's own solution
+    (tmp_path / "link").symlink_to(tmp_path / "course")  # submitted, it would be the teacher's own solution
     printed, status = grade(tmp_path, places=[tmp_path / "link"])
-    assert status == 2 and "got a link" in printed
+    assert status == 2 and "received a link" in printed
     (tmp_path / "hidden" / "lesson" / "triple.py").write_text("assert triple(1) == 3")
     printed, status = grade(tmp_path)
-    assert status == 2 and "got also ['triple']" in printed
+    assert status == 2 and "received tests of ['triple'] as well" in printed
     with pytest.raises(ValueError, match="which submissions can read"):
         check_out_of_sight([Path(sys.prefix) / "hidden"])
+    (tmp_path / "hidden" / "lesson" / "triple.py").unlink()
+    printed, status = grade(tmp_path, "--out", Path(sys.prefix) / "grades")
+    assert status == 2 and "grades is inside" in printed and not (Path(sys.prefix) / "grades").exists()
     result = subprocess.run([sys.executable, "-m", "rnnkit.course", "greed"], capture_output=True, text=True)
     assert result.returncode == 2 and "grade SUBMISSIONS" in result.stderr
 
@@ -814,7 +889,7 @@ def test_what_is_no_value_is_refused(tree):
         wire.decoded(tree, ask=None, objects=Objects())
 
 
-def test_cells_of_anything(tmp_path):
+def test_a_file_may_contain_anything(tmp_path):
     with pytest.raises(ValueError, match="at most 20 MB"):
         (tmp_path / "large").write_bytes(bytes(21 << 20))
         notebook.read(tmp_path / "large")

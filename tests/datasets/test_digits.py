@@ -78,6 +78,7 @@ def test_labels_name_the_order_of_the_digits(clips):
         assert CLIP_LABELS[clips.clip_labels[clip]] == name
 
 
+@pytest.mark.slow
 def test_the_set_of_digits_does_not_predict_the_label():
     clips = datasets.digit_videos(8000, frames=9, hidden=0, noise=0, seed=5)
     assert all(1850 < count < 2150 for count in np.bincount(clips.clip_labels))  # 2000 +- 3.9 standard deviations

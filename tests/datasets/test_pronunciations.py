@@ -94,6 +94,7 @@ def test_the_dictionary(parts):
     assert all(alternatives for alternatives in found.values())
 
 
+@pytest.mark.slow
 def test_the_whole_dictionary_in_the_same_split(parts):
     whole = datasets.pronunciations(stress=True, letters_only=False)
     assert sum(len(part.words) for part in whole) == 126_052

@@ -119,6 +119,7 @@ def adjective_form(english, feminine, plural, following):
     return forms[feminine + 2 * plural]
 
 
+@pytest.mark.slow
 def test_sizes_and_lengths():
     assert len({tuple(english) for english in parts()[0].english}) == 20_000
     for part in parts():
@@ -128,6 +129,7 @@ def test_sizes_and_lengths():
         assert all(lengths[length] > len(part.english) / 100 for length in range(4, 26))
 
 
+@pytest.mark.slow
 def test_tokens_are_lower_case_words_and_the_end_is_a_token():
     word = re.compile(r"[a-zàâçèéêëîïôöùûœ-]+'?|aujourd'hui|[,.?]")
     for english, french, _ in pairs():
@@ -136,6 +138,7 @@ def test_tokens_are_lower_case_words_and_the_end_is_a_token():
         assert not {".", "?"} & set(english[:-1] + french[:-1])
 
 
+@pytest.mark.slow
 def test_vocabulary_is_small_and_no_word_of_the_held_out_parts_is_unknown():
     for side, most in (("english", 550), ("french", 750)):
         known, validation, test = (
@@ -145,6 +148,7 @@ def test_vocabulary_is_small_and_no_word_of_the_held_out_parts_is_unknown():
         assert not (validation.keys() | test.keys()) - known.keys()
 
 
+@pytest.mark.slow
 def test_the_same_english_is_always_the_same_french():
     others = [translation_pairs(2_000, split, seed=9, words=(3, 8)) for split in ("train", "validation", "test")]
     known = {}
@@ -156,6 +160,7 @@ def test_the_same_english_is_always_the_same_french():
 # French
 
 
+@pytest.mark.slow
 def test_elision():
     elided = {"le", "la", "je", "me", "se", "ne", "de", "que"}
     for _, french, _ in pairs():
@@ -170,12 +175,14 @@ def test_elision():
 SINGULAR_WITH_VOWEL = {noun.french for noun in lexicon().nouns if noun.french.startswith(VOWELS)}
 
 
+@pytest.mark.slow
 def test_contraction():
     for _, french, _ in pairs():
         text = " ".join(french)
         assert not re.search(r"\b(de|à) (le|les)\b", text), text
 
 
+@pytest.mark.slow
 def test_both_halves_of_a_negation_are_around_the_verb():
     seen = Counter()
     for english, french, links in pairs():
@@ -191,6 +198,7 @@ def test_both_halves_of_a_negation_are_around_the_verb():
     assert min(seen.values()) > 20
 
 
+@pytest.mark.slow
 def test_determiners_and_adjectives_agree_with_their_nouns_and_are_in_their_places():
     count = 0
     for words, noun, plural, before, french, after in noun_phrases():
@@ -213,6 +221,7 @@ def test_determiners_and_adjectives_agree_with_their_nouns_and_are_in_their_plac
     assert count > 20_000
 
 
+@pytest.mark.slow
 def test_some_is_de_before_an_adjective_and_des_before_a_noun():
     for words, _, plural, before, _, _ in noun_phrases():
         if words[0] == "some" and plural:
@@ -220,6 +229,7 @@ def test_some_is_de_before_an_adjective_and_des_before_a_noun():
             assert before[-1 - adjective] in (("de", "d'") if adjective else ("des",))
 
 
+@pytest.mark.slow
 def test_predicative_adjectives_agree_with_the_pronoun():
     pronouns = {"il": (False, False), "elle": (True, False), "ils": (False, True), "elles": (True, True)}
     seen = Counter()
@@ -235,6 +245,7 @@ def test_predicative_adjectives_agree_with_the_pronoun():
     assert len(seen) == 4 and min(seen.values()) > 5
 
 
+@pytest.mark.slow
 def test_verbs_agree_with_the_pronoun_before_them():
     lexical = lexicon().transitive + lexicon().giving + lexicon().intransitive + lexicon().weather
     helping = ["suis est sommes sont", "étais était étions étaient", "ai a avons ont", "avais avait avions avaient"]
@@ -255,6 +266,7 @@ def test_verbs_agree_with_the_pronoun_before_them():
     assert min(count.values()) > 30 and set(count) == set(persons)
 
 
+@pytest.mark.slow
 def test_participles_agree_with_the_subject_after_etre():
     endings = {"il": "", "elle": "e", "ils": "s", "je": "", "nous": "s"}  # "i" and "we" are masculine
     for participle in ("venu", "arrivé", "allé", "parti", "resté"):
@@ -264,6 +276,7 @@ def test_participles_agree_with_the_subject_after_etre():
         assert all(form == participle + endings[subject] for subject, form in found)
 
 
+@pytest.mark.slow
 def test_participles_agree_with_the_object_before_them():
     genders = {noun.french: noun.feminine for noun in lexicon().nouns}
     plurals = {noun.french_plural: noun.feminine for noun in lexicon().nouns if noun.plural}
@@ -285,6 +298,7 @@ def test_participles_agree_with_the_object_before_them():
 # Alignments
 
 
+@pytest.mark.slow
 def test_every_word_is_linked_and_every_link_is_inside():
     for english, french, links in pairs():
         assert {i for i, _ in links} == set(range(len(english)))
@@ -329,6 +343,7 @@ HAND_CHECKED = [  # English, French, links; all are among the 20,000 pairs of se
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_pairs_checked_by_hand():
     known = {" ".join(english): (french, links) for english, french, links in zip(*parts()[0], strict=True)}
     for english, expected_french, expected in HAND_CHECKED:
@@ -340,6 +355,7 @@ def test_pairs_checked_by_hand():
 # Splits
 
 
+@pytest.mark.slow
 def test_no_sentence_is_in_two_parts():
     train, validation, test = ({tuple(english) for english in part.english} for part in parts())
     assert not train & validation and not train & test and not validation & test
@@ -378,6 +394,7 @@ def neighbours(english):
                     break
 
 
+@pytest.mark.slow
 def test_held_out_parts_combine_words_that_training_never_does():
     homes = {(r, noun.english, other.english): home for (r, noun, other), home in combinations(lexicon()).items()}
     seen = [Counter(triple for english in part.english for triple in neighbours(english)) for part in parts()]
@@ -400,6 +417,7 @@ def test_every_test_sentence_has_a_combination_that_training_lacks():
             assert sentence.of_split == (split == "train" or split in found)
 
 
+@pytest.mark.slow
 def test_each_word_of_the_lexicon_is_frequent_in_training():
     count = Counter(word for english in parts()[0].english for word in english)
     for noun in lexicon().nouns:

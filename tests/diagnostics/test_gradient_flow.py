@@ -26,10 +26,11 @@ def model_with(layer, head=True):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("go_backwards", [False, True])
 def test_gradients_and_products_against_finite_differences(name, go_backwards):
-    """Runs the layer from a pushed state at t to the end: an independent way to dL/dh_t and dh_T/dh_t."""
+    """Runs the layer from a pushed state at t to the end: independent values of dL/dh_t and dh_T/dh_t."""
     keras.utils.set_random_seed(1)
     layer = LAYERS[name](go_backwards=go_backwards, return_state=True)
     inputs = keras.Input((None, 2))
@@ -121,7 +122,7 @@ def test_padding_gives_the_same_flow_as_no_padding(side):
         np.testing.assert_allclose(padded.factor_per_step, whole.factor_per_step, rtol=1e-5)
 
 
-def test_empty_rows_do_not_count_in_the_factor():
+def test_the_factor_leaves_out_empty_rows():
     start = keras.initializers.Orthogonal(gain=0.1, seed=1)
     model = keras.Sequential([keras.layers.Masking(), Elman(3, activation="linear", recurrent_initializer=start)])
     model.compile(loss="mse")
@@ -129,7 +130,7 @@ def test_empty_rows_do_not_count_in_the_factor():
     np.testing.assert_allclose(gradient_flow(model, x, np.zeros((3, 3))).factor_per_step, 0.1, rtol=1e-4)
 
 
-def test_a_layer_inside_a_wrapper_is_passed_itself():
+def test_a_layer_inside_a_wrapper_is_passed_as_layer():
     both = keras.layers.Bidirectional(Elman(3))
     model = model_with(both)
     with pytest.raises(ValueError, match="pass one direction"):
@@ -158,7 +159,7 @@ def test_a_model_with_two_inputs():
     model = keras.Model([sequences, extra], keras.layers.Dense(1)(states))
     model.compile(loss="mse")
     assert gradient_flow(model, [X, np.zeros((3, 4), "float32")], Y).state_gradients.shape == (3, 5)
-    with pytest.raises(ValueError, match="inputs holds NaN"):
+    with pytest.raises(ValueError, match="inputs contain NaN"):
         gradient_flow(model, [X, np.full((3, 4), np.nan, "float32")], Y)
 
 
@@ -176,7 +177,7 @@ def test_model_without_a_recurrent_layer():
         gradient_flow(model_with(keras.layers.GlobalAveragePooling1D()), X, Y)
 
 
-def test_of_two_layers_one_must_be_named():
+def test_one_of_two_layers_must_be_named():
     model = keras.Sequential(
         [Elman(3, return_sequences=True, name="low"), Elman(3, name="high"), keras.layers.Dense(1)]
     )
@@ -194,7 +195,7 @@ def test_stateful_layer():
 
 
 def test_nan():
-    with pytest.raises(ValueError, match="inputs holds NaN"):
+    with pytest.raises(ValueError, match="inputs contain NaN"):
         gradient_flow(model_with(Elman(3)), np.where(X > 1, np.nan, X), Y)
-    with pytest.raises(ValueError, match="targets holds NaN"):
+    with pytest.raises(ValueError, match="targets contain NaN"):
         gradient_flow(model_with(Elman(3)), X, Y * np.nan)

@@ -24,6 +24,7 @@ from rnnkit.layers import (
     ZoneoutCell,
 )
 from tests import layer_checks
+from tests.composed_checks import batches, random_states
 from tests.layer_checks import filled, to_numpy
 
 UNITS, FEATURES = 4, layer_checks.FEATURES
@@ -40,6 +41,7 @@ LAYERS = {
     "LayerNormGRU": lambda **kwargs: LayerNormGRU(UNITS, **kwargs),
     "zoneout": lambda **kwargs: Recurrent(ZoneoutCell(LSTMCell(UNITS), rate=[0.2, 0.4]), **kwargs),
 }
+OTHER_CARRIES = ("keras LSTM", "GRU torch", "keras GRU", "zoneout")
 GATES = {"LSTM": {"i", "f", "o", "candidate", "C", "h"}, "GRU": {"z", "r", "candidate", "h"}}
 
 
@@ -48,15 +50,17 @@ def sigmoid(x):
 
 
 @pytest.mark.parametrize(
-    ("name", "mask", "go_backwards"),
+    ("name", "is_masked", "go_backwards"),
     [
-        *[("LSTM", mask, go_backwards) for mask in layer_checks.MASKS for go_backwards in (False, True)],
-        *[(name, "none", False) for name in LAYERS],
-        *[(name, "empty rows", True) for name in LAYERS],
+        ("LSTM", False, False),
+        ("LSTM", True, False),
+        ("LSTM", False, True),
+        *[pytest.param(name, False, False, marks=pytest.mark.slow) for name in LAYERS if name != "LSTM"],
+        *[pytest.param(name, True, True, marks=pytest.mark.slow) for name in LAYERS],
     ],
 )
-def test_the_replay_is_the_layers_output(name, mask, go_backwards):
-    mask, x = dict(layer_checks.masks())[mask], layer_checks.sequences()
+def test_the_recorded_states_are_the_output(name, is_masked, go_backwards):
+    x, mask = batches()[is_masked]
     layer = filled(LAYERS[name](return_sequences=True, return_state=True, go_backwards=go_backwards))
     outputs, *states = layer(x, mask=mask)
     outputs = to_numpy(outputs)[:, :: -1 if go_backwards else 1]
@@ -71,7 +75,7 @@ def test_the_replay_is_the_layers_output(name, mask, go_backwards):
         np.testing.assert_array_equal(np.isnan(gates[gate]), np.repeat(~computed[..., None], UNITS, axis=-1))
 
 
-def test_each_gate_is_what_its_equation_says():
+def test_each_gate_follows_its_equation():
     """The gates of one unmasked step, recomputed from h and C of the step before."""
     x, layer = layer_checks.sequences(), filled(LSTM(UNITS))
     gates = record_gates(layer, x)
@@ -146,7 +150,7 @@ def test_both_directions(bidirectional):
 
 def test_a_layer_without_gates_and_a_stateful_one():
     x = layer_checks.sequences()
-    with pytest.raises(ValueError, match=r"expected a layer whose cell has gates .* a cell of your own needs a method"):
+    with pytest.raises(ValueError, match=r"expected a layer whose cell has gates .* a custom cell needs a method"):
         record_gates(Elman(3), x)
     stateful = LSTM(3, stateful=True)
     stateful.build(x.shape)
@@ -156,6 +160,7 @@ def test_a_layer_without_gates_and_a_stateful_one():
         record_gates(keras.Sequential([keras.layers.Dense(2)]), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["LSTM", "LayerNormLSTM", "keras LSTM", "LayerNormGRU", "keras GRU, reset before"])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
 def test_in_half_precision(name, policy):
@@ -182,17 +187,24 @@ def test_a_layer_that_runs_several_times():
     assert record_gates(layer, x)["h"].shape == (2, 5, UNITS)
 
 
-@pytest.mark.parametrize("name", ["LSTM", "keras LSTM", "GRU chung", "GRU torch", "keras GRU", "zoneout"])
-@pytest.mark.parametrize("mask", ["none", "holes", "empty rows"])
-def test_retention_is_the_derivative_along_the_carry_path(name, mask):
-    """Without recurrent weights there is no other path: automatic differentiation must find the same."""
-    mask, x = dict(layer_checks.masks())[mask], layer_checks.sequences()
+@pytest.mark.parametrize(
+    ("name", "is_masked"),
+    [
+        ("LSTM", True),
+        ("GRU chung", False),
+        *[pytest.param(name, False, marks=pytest.mark.slow) for name in ("LSTM", *OTHER_CARRIES)],
+        *[pytest.param(name, True, marks=pytest.mark.slow) for name in ("GRU chung", *OTHER_CARRIES)],
+    ],
+)
+def test_retention_is_the_derivative_along_the_carry_path(name, is_masked):
+    """Without recurrent weights there is no other path: automatic differentiation must give the same."""
+    x, mask = batches()[is_masked]
     layer = filled(LAYERS[name](return_state=True))
     kernel, recurrent_kernel, bias = layer.get_weights()
     layer.set_weights([kernel, 0 * recurrent_kernel, bias])
     carried, _ = retention(layer, x, mask=mask)
     for t in (0, 3):
-        states = [ops.convert_to_tensor(state, "float32") for state in random_states(layer)]
+        states = [ops.convert_to_tensor(state) for state in random_states(layer, len(x))]
         rest = None if mask is None else mask[:, t + 1 :]
 
         def end(*states, t=t, rest=rest):
@@ -201,11 +213,6 @@ def test_retention_is_the_derivative_along_the_carry_path(name, mask):
         derivative = to_numpy(backend.gradient(end, states)[-1])
         np.testing.assert_allclose(carried[:, t], derivative, atol=1e-6)
     np.testing.assert_array_equal(carried[:, -1], 1.0)
-
-
-def random_states(layer):
-    rng = np.random.default_rng(9)
-    return [rng.normal(size=(layer_checks.BATCH, size)) for size in layer.state_size]
 
 
 def test_half_life_counts_time_steps():

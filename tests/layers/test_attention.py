@@ -23,7 +23,7 @@ def layer_of(name, /, **kwargs):
 
 
 def expected(score, weights, query, value, query_mask=None, value_mask=None):
-    """The oracle for each row and step alone: arrays of alpha, c and a, zeros where no query is."""
+    """The oracle for each row and step alone: arrays of alpha, c and a, zeros where there is no query."""
     weights = [np.asarray(weight, "float64") for weight in weights]
     batch, time = query.shape[:2]
     query_mask = np.ones((batch, time), bool) if query_mask is None else query_mask
@@ -158,7 +158,7 @@ def test_dot_is_torchs_attention_without_its_scale():
     np.testing.assert_allclose(to_numpy(context), want.numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("mask_name", ["none", "right", "left", "holes"])  # with an empty row, Keras looks at padding
+@pytest.mark.parametrize("mask_name", ["none", "right", "left", "holes"])  # with an empty row, Keras attends to padding
 def test_equals_keras_where_it_computes_the_same(mask_name):
     mask = dict(memory_masks())[mask_name]
     dot, additive = layer_of("dot"), layer_of("bahdanau", dtype="float32")
@@ -242,7 +242,7 @@ def test_the_mask_of_the_query_goes_on():
     masks = layer.compute_mask(embedding(tokens), tokens > 0)
     for mask in (masks.alignment, masks.context, masks.attention):
         np.testing.assert_array_equal(mask, tokens > 0)
-    # Keras hands it to the loss: what stands in the padding does not count.
+    # Keras passes it to the loss: what is in the padding does not count.
     inputs, value = keras.Input((None,), dtype="int32"), keras.Input((None, WIDTH))
     model = keras.Model([inputs, value], layer(embedding(inputs), value).attention)
     model.compile(loss="mse")
@@ -285,6 +285,7 @@ def test_config_makes_the_same_layer(name):
         np.testing.assert_array_equal(to_numpy(ops.cast(value, "float32")), to_numpy(ops.cast(same, "float32")))
 
 
+@pytest.mark.slow
 def test_a_step_of_training_is_the_same_however_it_is_compiled():
     arrays, mask = [QUERY, VALUE], dict(memory_masks())["empty rows"]
 
@@ -317,7 +318,7 @@ def test_unknown_scores(score):
 
 
 def test_dot_needs_equal_widths():
-    with pytest.raises(ValueError, match="query has 2 features and the value has 4: .* or choose score='general'"):
+    with pytest.raises(ValueError, match="a query of 2 features and a value of 4: .* use score='general'"):
         LuongAttention(3, score="dot")(QUERY[..., :2], VALUE)
 
 
@@ -327,7 +328,7 @@ def test_dot_needs_equal_widths():
         (QUERY[:, 0], VALUE, {}, r"a query \(batch, time, features\), received shape \(5, 4\).* query\[:, None\]"),
         (QUERY, VALUE[0], {}, r"a value \(batch, time, features\), received shape \(5, 4\)"),
         (QUERY[:3], VALUE, {}, r"as many rows in the query as in the value, .* \(3, 3, 4\) and \(5, 5, 4\)"),
-        (QUERY, VALUE[:, :0], {}, "one position or more to look at, received an empty value"),
+        (QUERY, VALUE[:, :0], {}, "one position or more to attend to, received an empty value"),
         (
             QUERY,
             VALUE,
@@ -346,7 +347,7 @@ def test_wrong_shapes(name, query, value, masks, message):
 
 @pytest.mark.parametrize("name", ATTENTIONS)
 def test_no_matrix_product_has_four_axes(name, monkeypatch):
-    """With Keras 3.13, TensorFlow 2.20 and 2.21 write outside of their memory there; the process dies now or later."""
+    """With Keras 3.13, TensorFlow 2.20 and 2.21 write outside their memory there; the process dies now or later."""
     layer, matmul, axes = layer_of(name), ops.matmul, []
 
     def seen(one, other):

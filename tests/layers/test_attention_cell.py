@@ -32,7 +32,7 @@ from tests.attention_cases import (
     memory_masks,
     randomized,
 )
-from tests.layer_checks import BATCH, FEATURES, TIME, to_numpy
+from tests.layer_checks import BATCH, EAGER, FEATURES, TIME, to_numpy
 
 X, MEMORY = layer_checks.sequences(), memory()
 HOLES, EMPTY = layer_checks.MASKS["holes"].astype(bool), MEMORY_MASKS["empty rows"].astype(bool)
@@ -69,7 +69,7 @@ INNER = {  # a cell, its step, how many weights it has, and the sizes of its sta
 
 @dataclass
 class Case(layer_checks.Case):
-    """As of other layers, with a memory and its mask as the last two states."""
+    """A case as of other layers, with a memory and its mask as the last two states."""
 
     memory_mask: str = "none"
 
@@ -125,7 +125,7 @@ def test_attention_cell(name, check):
     ids=str,
 )
 def test_cells_inside(arguments):
-    """With a mask over time and one over the memory, which come back as they were."""
+    """With a mask over time and one over the memory, both of which are returned as they were."""
     made = case(*arguments)
     layer, states = made.layer(return_sequences=True, return_state=True), made.states()
     for mask in (None, HOLES):
@@ -259,7 +259,7 @@ def encoder_decoder():
     cell = AttentionCell(LSTMCell(WIDTH), LuongAttention(UNITS, score="dot"), input_feeding=True, coverage=True)
     initial = cell.initial_state(memory, embedding.compute_mask(source), Bridge(WIDTH)(states))
     decoder = Recurrent(cell, return_sequences=True, name="decoder")
-    # Keras hands no mask on by itself where states are given, too.
+    # Keras passes no mask on by itself if states are given, too.
     outputs = decoder(embedding(target), initial_state=initial, mask=embedding.compute_mask(target))
     return keras.Model([source, target], keras.layers.Dense(9)(outputs))
 
@@ -273,6 +273,7 @@ def test_an_encoder_decoder_saves_and_loads_in_one_file(tmp_path):
     randomized(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")  # safe mode is the default
+    model.run_eagerly = loaded.run_eagerly = EAGER
     want = model.predict_on_batch([SOURCE, TARGET])
     assert want.shape == (3, 5, 9) and np.isfinite(want).all()
     np.testing.assert_array_equal(loaded.predict_on_batch([SOURCE, TARGET]), want)
@@ -285,6 +286,7 @@ def test_an_encoder_decoder_saves_and_loads_in_one_file(tmp_path):
     assert not alignment[1, 0, 2:].any()
 
 
+@pytest.mark.slow
 def test_a_step_of_training_is_the_same_however_it_is_compiled():
     y = np.random.default_rng(1).normal(size=(*TARGET.shape, 9))
 
@@ -381,19 +383,19 @@ def test_input_feeding_knows_its_inputs_only_step_by_step():
         layer(X, initial_state=layer.cell.initial_state(MEMORY), training=True)
     stack = keras.layers.StackedRNNCells([LSTMCell(3), ZoneoutCell(LSTMCell(3))])
     for inner in (each_step, ResidualCell(GRUCell(3, dropout_each_step=True)), ZoneoutCell(LSTMCell(4)), stack):
-        with pytest.raises(ValueError, match=r"AttentionCell\(input_feeding=True\) knows the inputs only step by step"):
+        with pytest.raises(ValueError, match=r"AttentionCell\(input_feeding=True\) expected a cell that draws nothing"):
             AttentionCell(inner, LuongAttention(3), input_feeding=True)
 
 
-def test_wrappers_stand_inside():
+def test_wrappers_are_inside():
     cell = AttentionCell(LSTMCell(4), LuongAttention(3))
     for wrap in (ResidualCell, ZoneoutCell, lambda cell: AttentionCell(cell, LuongAttention(3))):
-        with pytest.raises(ValueError, match="cannot stand around a cell with a memory: put it inside"):
+        with pytest.raises(ValueError, match="a cell without a memory, received .* put it inside"):
             wrap(cell)
 
 
 @pytest.mark.parametrize("thing", [None, "lstm", keras.layers.Dense(3), keras.layers.LSTM(3)])
-def test_only_cells_can_look(thing):
+def test_only_cells_can_attend(thing):
     with pytest.raises(ValueError, match="AttentionCell expected a cell .* received"):
         AttentionCell(thing, LuongAttention(3))
 
@@ -406,13 +408,13 @@ def test_only_attention_is_attention(thing):
 
 def test_there_must_be_a_memory():
     fresh = Recurrent(AttentionCell(LSTMCell(4), LuongAttention(3)))
-    with pytest.raises(ValueError, match="cannot know how wide its memory is: .* with an initial_state"):
+    with pytest.raises(ValueError, match="expected to be built with the shape of its memory, .* with an initial_state"):
         fresh(X)
-    with pytest.raises(ValueError, match="cannot know how wide its memory is"):
+    with pytest.raises(ValueError, match="expected to be built with the shape of its memory"):
         Bidirectional(fresh)(X)
     built = case("LSTM", "general").layer()
     for layer in (built, Recurrent(built.cell, stateful=True)):
-        with pytest.raises(ValueError, match=r"nothing to look at: give the layer initial_state=cell.initial_state\("):
+        with pytest.raises(ValueError, match=r"a memory to attend to, .*=cell.initial_state\("):
             layer(X)
     with pytest.raises(ValueError, match="expected 4 initial state"):
         built(X, initial_state=[np.zeros((BATCH, WIDTH), "float32")] * 2)
@@ -422,7 +424,7 @@ def test_there_must_be_a_memory():
     ("value", "mask", "states", "message"),
     [
         (MEMORY[:, 0], None, None, r"a memory \(batch, memory_time, memory_features\), .* \(5, 4\): an encoder needs"),
-        (MEMORY[:, :0], None, None, "one position or more to look at"),
+        (MEMORY[:, :0], None, None, "one position or more to attend to"),
         (MEMORY, EMPTY[:, :3], None, r"a mask \(batch, memory_time\) = \(5, 5\), received shape \(5, 3\)"),
         (MEMORY, None, [MEMORY[:, 0]], r"expected 2 states of LSTMCell, of sizes \[4, 4\], received 1"),
     ],

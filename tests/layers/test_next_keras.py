@@ -106,7 +106,10 @@ def without_padding(layers, labels):
     return outputs, float(loss(*tensors)), [w - 0.5 * g for w, g in zip(weights, gradients, strict=True)]
 
 
-@pytest.mark.parametrize("name", TAGGERS)
+@pytest.mark.parametrize(
+    "name",
+    ["LSTM on LSTM", *(pytest.param(name, marks=pytest.mark.slow) for name in TAGGERS if name != "LSTM on LSTM")],
+)
 def test_a_tagger_sees_no_padding(name, next_keras):
     expected, loss, weights = without_padding(TAGGERS[name], LABELS)
     today = results(TAGGERS[name], LABELS)
@@ -121,6 +124,7 @@ def test_a_tagger_sees_no_padding(name, next_keras):
         np.testing.assert_allclose(value, same, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_classifier_sees_no_padding(name, next_keras):
     expected, loss, weights = without_padding(CLASSIFIERS[name], LABELS[:, 2])
@@ -135,6 +139,7 @@ def test_a_classifier_sees_no_padding(name, next_keras):
         np.testing.assert_allclose(value, same, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
 @pytest.mark.parametrize("name", OF_KERAS)
 def test_layers_of_the_next_keras_alone_read_the_padding(name, next_keras):

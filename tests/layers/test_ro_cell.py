@@ -40,7 +40,7 @@ def test_without_o_the_output_is_the_state():
     np.testing.assert_array_equal(to_numpy(outputs), to_numpy(state))
 
 
-def test_r_may_be_a_model_of_two_inputs():
+def test_r_may_be_a_model_with_two_inputs():
     state, x = keras.Input((UNITS,)), keras.Input((3,))
     R = keras.Model([state, x], keras.layers.Add()([Dense(UNITS)(x), state]))  # s_t = s_{t-1} + W x_t
     layer = Recurrent(ROCell(R), return_sequences=True)
@@ -64,7 +64,7 @@ def test_r_and_o_may_be_deep_and_have_dropout(tmp_path):
         assert abs(to_numpy(layer(X, training=True)) - to_numpy(layer(X))).max() > 1e-3
 
 
-def test_r_may_be_a_model_of_ones_own():
+def test_r_may_be_a_custom_model():
     class Own(keras.Model):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
@@ -86,7 +86,7 @@ def test_r_and_o_must_be_layers(R, O):  # noqa: E741
 
 
 def test_state_size_must_be_known():
-    with pytest.raises(ValueError, match="cannot see how many features R returns: pass state_size="):
+    with pytest.raises(ValueError, match="expected an R with a known number of output features, .* pass state_size="):
         ROCell(keras.Sequential([Dense(3)]))
 
 

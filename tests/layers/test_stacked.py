@@ -5,7 +5,7 @@ from keras import tree
 
 from rnnkit.layers import GRU, LSTM, Bidirectional, Elman, GRUCell, LearnedInitialState, LSTMCell, Recurrent, Stacked
 from tests import composed_checks
-from tests.composed_checks import random_states
+from tests.composed_checks import batches, random_states
 from tests.layer_checks import filled, masks, sequences, to_numpy
 
 X = sequences()
@@ -26,13 +26,16 @@ MADE = {
 }
 
 
-@pytest.mark.parametrize("name", MADE)
+ALL = ["three kinds", *(pytest.param(name, marks=pytest.mark.slow) for name in MADE if name != "three kinds")]
+
+
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("check", composed_checks.CHECKS, ids=lambda check: check.__name__)
 def test_stacked(check, name):
     check(MADE[name])
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", ALL)
 def test_training_goes_on_after_a_reload(name, tmp_path):
     composed_checks.training_goes_on_after_a_reload(MADE[name], tmp_path)
 
@@ -40,27 +43,26 @@ def test_training_goes_on_after_a_reload(name, tmp_path):
 def test_a_bidirectional_on_top():
     stack = filled(Stacked([Bidirectional(GRU(2)), Bidirectional(LSTM(2))], residual=True, return_sequences=True))
     last = Stacked([GRU(3), Bidirectional(LSTM(2))])
-    for name, mask in masks():
-        weights, states = stack.get_weights(), [np.zeros_like(state) for state in random_states(stack)]
-        expected, _ = composed_checks.rows_alone(stack, weights, X, states, mask)
-        np.testing.assert_allclose(to_numpy(stack(X, mask=mask)), expected, atol=4e-6, err_msg=name)
-        lower = GRU(3, return_sequences=True)
-        last(X), lower(X)
-        lower.set_weights(last.layers[0].get_weights())
-        top = last.layers[1]
-        top.return_state = top.forward_layer.return_state = top.backward_layer.return_state = True
-        expected, *_ = top(lower(X, mask=mask), mask=mask)
-        np.testing.assert_array_equal(to_numpy(last(X, mask=mask)), to_numpy(expected), err_msg=name)
+    filled(last)
+    lower, top = GRU(3, return_sequences=True), last.layers[1]
+    lower.build(X.shape)
+    lower.set_weights(last.layers[0].get_weights())
+    for x, mask in batches():
+        weights, states = stack.get_weights(), [np.zeros_like(state) for state in random_states(stack, len(x))]
+        expected, _ = composed_checks.rows_alone(stack, weights, x, states, mask)
+        np.testing.assert_allclose(to_numpy(stack(x, mask=mask)), expected, atol=4e-6)
+        expected, *_ = top(lower(x, mask=mask), mask=mask)
+        np.testing.assert_array_equal(to_numpy(last(x, mask=mask)), to_numpy(expected))
 
 
 def test_learned_initial_state_of_a_stack():
     layer = LearnedInitialState(Stacked([LSTM(4), GRU(3)]), initializer=keras.initializers.RandomNormal(seed=1))
     layer.build(X.shape)
-    states = [np.repeat(to_numpy(state), len(X), axis=0) for state in layer.initial_states]
-    assert [state.shape for state in states] == [(5, 4), (5, 4), (5, 3)]
-    for name, mask in masks():
-        expected = layer.layer(X, initial_state=states, mask=mask)
-        np.testing.assert_array_equal(to_numpy(layer(X, mask=mask)), to_numpy(expected), err_msg=name)
+    assert [tuple(state.shape) for state in layer.initial_states] == [(1, 4), (1, 4), (1, 3)]
+    for x, mask in batches():
+        states = [np.repeat(to_numpy(state), len(x), axis=0) for state in layer.initial_states]
+        expected = layer.layer(x, initial_state=states, mask=mask)
+        np.testing.assert_array_equal(to_numpy(layer(x, mask=mask)), to_numpy(expected))
 
 
 def test_learned_initial_states_in_a_stack():
@@ -79,12 +81,12 @@ def test_equals_the_same_layers_by_hand_also_of_keras():
         low(X), high(low(X))
         low.set_weights(stack.layers[0].get_weights())
         high.set_weights(stack.layers[1].get_weights())
-        for name, mask in masks():
-            expected = high(low(X, mask=mask), mask=mask)
-            np.testing.assert_allclose(to_numpy(stack(X, mask=mask)), to_numpy(expected), atol=1e-6, err_msg=name)
+        for x, mask in batches():
+            expected = high(low(x, mask=mask), mask=mask)
+            np.testing.assert_allclose(to_numpy(stack(x, mask=mask)), to_numpy(expected), atol=1e-6)
 
 
-def test_mask_goes_on_in_the_order_of_the_outputs():
+def test_the_mask_is_passed_on_in_the_order_of_the_outputs():
     mask = masks()[1][1]
     for layer in (Stacked([GRU(2)], return_sequences=True), GRU(2, return_sequences=True)):
         np.testing.assert_array_equal(to_numpy(layer.compute_mask(X, mask)), mask)
@@ -107,21 +109,22 @@ STATEFUL = {
 }
 
 
-@pytest.mark.parametrize("rows", [[1, 4], [True, False, False, True, False], None])
 @pytest.mark.parametrize("name", STATEFUL)
-def test_stateful_and_reset_of_rows(name, rows):
+def test_stateful_and_reset_of_rows(name):
     layer = filled(STATEFUL[name](), batch=len(X))
     fresh, second = to_numpy(layer(X)), to_numpy(layer(X))
     assert (abs(second - fresh).max(axis=1) > 1e-3).all()
-    layer.reset_state()
-    layer(X)
-    layer.reset_state(rows=rows)
-    is_reset = np.zeros(len(X), bool)
-    is_reset[slice(None) if rows is None else rows] = True
-    np.testing.assert_allclose(to_numpy(layer(X)), np.where(is_reset[:, None], fresh, second), atol=1e-6)
+    for rows in ([1, 4], [True, False, False, True, False], None):
+        layer.reset_state()
+        np.testing.assert_allclose(to_numpy(layer(X)), fresh, atol=1e-6)
+        layer.reset_state(rows=rows)
+        is_reset = np.zeros(len(X), bool)
+        is_reset[slice(None) if rows is None else rows] = True
+        expected = np.where(is_reset[:, None], fresh, second)
+        np.testing.assert_allclose(to_numpy(layer(X)), expected, atol=1e-6, err_msg=str(rows))
 
 
-def test_a_stack_may_hold_stateful_and_other_layers():
+def test_a_stack_may_have_stateful_and_other_layers():
     stack = filled(Stacked([LSTM(3, stateful=True), GRU(4)]), batch=len(X))
     fresh = to_numpy(stack(X))
     stack.reset_state(rows=range(5))
@@ -130,7 +133,7 @@ def test_a_stack_may_hold_stateful_and_other_layers():
         filled(Stacked([LSTM(3), GRU(4)])).reset_state(rows=[0])
 
 
-def test_layers_compute_in_types_of_their_own():
+def test_each_layer_computes_in_its_own_dtype():
     stack = Stacked([LSTM(3, dtype="mixed_float16"), LSTM(3, dtype="float32")], residual=True, return_sequences=True)
     assert stack.compute_dtype == "float16"
     assert np.isfinite(to_numpy(stack(X))).all()

@@ -25,7 +25,7 @@ TAGS = tags_of_scheme("BIO")
 
 
 def sentences(scheme="BIO", rows=1000, time=14, seed=0):
-    """Tags that keep to their scheme, predictions near them that need not, and lengths from 0."""
+    """Tags that follow their scheme, similar predictions that may break it, and lengths from 0."""
     random = np.random.default_rng(seed)
     tags = tags_of_scheme(scheme)
     lengths = random.integers(0, time + 1, rows)
@@ -43,7 +43,7 @@ def sentences(scheme="BIO", rows=1000, time=14, seed=0):
 
 
 def spelled(ids, keep, tags=TAGS):
-    """Lists of tags for seqeval, without the tokens that do not count."""
+    """Lists of tags for seqeval, without the masked tokens."""
     return [[tags[index] for index in row[kept]] for row, kept in zip(ids, keep, strict=True)]
 
 
@@ -106,7 +106,7 @@ def test_scores_and_shapes():
 
 
 @pytest.mark.parametrize("where", ["right", "left", "anywhere", "whole rows"])
-def test_tokens_that_do_not_count_are_taken_out(where):
+def test_masked_tokens_are_left_out(where):
     y_true, y_pred, lengths = sentences(rows=300)
     random = np.random.default_rng(2)
     places = np.arange(y_true.shape[1])
@@ -126,7 +126,7 @@ def test_tokens_that_do_not_count_are_taken_out(where):
         assert_equals_seqeval(metric, y_true, y_pred, keep)
 
 
-def test_an_entity_weighs_as_its_first_token():
+def test_an_entity_has_the_weight_of_its_first_token():
     metric = EntityF1(["O", "B-LOC", "I-LOC"])
     ids, weights = [[1, 2, 0, 1, 1]], [[2.0, 5.0, 1.0, 0.5, 0.25]]
     metric.update_state(ids, ids, sample_weight=weights)
@@ -143,7 +143,7 @@ def test_the_padding_of_a_vocabulary():
     metric = EntityF1(tags, ignore_class=0)
     metric.update_state(np.where(keep, y_true + 1, 0), y_pred + 1)
     assert_equals_seqeval(metric, y_true, y_pred, keep)
-    metric.update_state([[2]], [[0]])  # predicted padding is no entity
+    metric.update_state([[2]], [[0]])  # predicted padding is not an entity
     assert metric.report()["micro"].right == metric.report()["LOC"].right + sum(
         metric.report()[type].right for type in ("ORG", "PER")
     )
@@ -202,7 +202,7 @@ def test_wrong_shapes_are_refused(y_true, y_pred, weights, message):
         EntityF1(TAGS).update_state(np.zeros(y_true, "int32"), np.zeros(y_pred, "int32"), weights)
 
 
-def test_the_metric_is_serialised():
+def test_the_metric_is_serialized():
     metric = EntityF1(TAGS, ignore_class=-1, name="f1")
     copy = keras.metrics.deserialize(keras.metrics.serialize(metric))
     assert type(copy) is EntityF1 and copy.get_config() == metric.get_config()
@@ -236,7 +236,12 @@ def tagger(masked, jit_compile, **metrics):
 
 @pytest.mark.parametrize(
     ("way", "jit_compile"),
-    [("sample_weight", False), ("mask of the model", False), ("ignore_class", False), ("mask of the model", True)],
+    [
+        ("mask of the model", False),
+        pytest.param("mask of the model", True, marks=pytest.mark.slow),
+        pytest.param("sample_weight", False, marks=pytest.mark.slow),
+        pytest.param("ignore_class", False, marks=pytest.mark.slow),
+    ],
 )
 def test_masks_in_fit_and_evaluate(way, jit_compile, tmp_path):
     if jit_compile and keras.backend.backend() == "torch":
@@ -252,7 +257,7 @@ def test_masks_in_fit_and_evaluate(way, jit_compile, tmp_path):
     model = tagger(way == "mask of the model", jit_compile, **{kind: [metric]})
     history = model.fit(x, y, batch_size=8, verbose=0, validation_data=(x, y, *weights.values())).history
     assert 0 <= history["entity_f1"][0] <= 1 and "val_entity_f1" in history
-    predicted = model.predict(x, verbose=0).argmax(-1)
+    predicted = ops.convert_to_numpy(model(x)).argmax(-1)
 
     model.save(tmp_path / "model.keras")
     for each in (model, keras.models.load_model(tmp_path / "model.keras")):
@@ -263,7 +268,7 @@ def test_masks_in_fit_and_evaluate(way, jit_compile, tmp_path):
     assert_equals_seqeval(metric, y, predicted, keep)
 
 
-def test_eager_models_hand_on_their_mask_too():
+def test_eager_models_pass_on_their_mask_too():
     y, _, lengths = sentences(rows=6)
     x = np.where(np.arange(y.shape[1]) < lengths[:, None], 1, 0)
     model = tagger(True, False, metrics=[EntityF1(TAGS)])
@@ -280,6 +285,7 @@ def test_eager_models_hand_on_their_mask_too():
 def test_early_stopping_knows_which_way_is_better():
     y, _, _ = sentences(rows=4)
     model = tagger(True, False, metrics=[EntityF1(TAGS)])
+    model.run_eagerly = True  # compiles nothing
     stopping = keras.callbacks.EarlyStopping("val_entity_f1")
     model.fit(y, y, validation_data=(y, y), verbose=0, callbacks=[stopping])
     assert stopping.monitor_op(1, 2) == np.False_

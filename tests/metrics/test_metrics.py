@@ -67,7 +67,7 @@ def test_without_weights_every_token_counts_once():
     perplexity, accuracy = oracle(rows)
     assert result(Perplexity(from_logits=True), [row[:2] for row in rows]) == pytest.approx(perplexity, rel=1e-5)
     assert result(MaskedAccuracy(), [row[:2] for row in rows]) == pytest.approx(accuracy, rel=1e-6)
-    # Keras's own mean of the same values weighs tokens of long batches less: the test can tell the two apart.
+    # Keras's own mean gives tokens of long batches less weight: the test distinguishes the two.
     keras_own = keras.metrics.SparseCategoricalAccuracy()
     assert abs(result(keras_own, [(y, x, np.ones(y.shape)) for y, x, _ in rows]) - accuracy) > 0.01
 
@@ -111,7 +111,7 @@ def test_ignored_class(ignored):
 
 @pytest.mark.parametrize("metric", [Perplexity(from_logits=True), Perplexity(), MaskedAccuracy()])
 @pytest.mark.parametrize("garbage", [np.nan, np.inf, -np.inf, 1e30])
-def test_what_stands_in_the_padding_does_not_matter(metric, garbage):
+def test_the_content_of_the_padding_does_not_matter(metric, garbage):
     (y_true, logits, _), *_ = batches()
     y_pred = logits if getattr(metric, "from_logits", True) else softmax(logits)
     mask = np.arange(3) < np.array([3, 1, 2, 3])[:, None]
@@ -178,7 +178,7 @@ def test_wrong_shapes_are_refused(metric, y_true, y_pred, weights, message):
         metric.update_state(np.zeros(y_true, "int32"), np.zeros(y_pred, "float32"), weights)
 
 
-def test_metrics_are_serialised():
+def test_metrics_are_serialized():
     for metric in (Perplexity(from_logits=True, ignore_class=0, name="ppl"), MaskedAccuracy(ignore_class=-1)):
         copy = keras.metrics.deserialize(keras.metrics.serialize(metric))
         assert type(copy) is type(metric) and copy.get_config() == metric.get_config()
@@ -225,11 +225,11 @@ def test_masks_in_fit_and_evaluate(way, tmp_path):
         counts = counts * (np.arange(10) + 1.0)[:, None]
         weights = {"sample_weight": counts.astype("float32")}
     # On PyTorch, Keras's loss writes total / valid of each batch into the sample_weight that it shares with the metrics
-    # (apply_mask multiplies in place), so that there only the tokens of one batch can be compared.
+    # (apply_mask multiplies in place): there, only the tokens of one batch can be compared.
     size = 10 if keras.backend.backend() == "torch" and way == "mask and sample_weight" else 4
     history = model.fit(x, y, batch_size=size, epochs=1, verbose=0, **weights).history
     assert history["perplexity"][0] > 1 and 0 <= history["masked_accuracy"][0] <= 1
-    logits = model.predict(x, verbose=0)
+    logits = ops.convert_to_numpy(model(x))
     perplexity, accuracy = oracle([(y, logits, counts.astype("float64"))])
 
     model.save(tmp_path / "model.keras")
@@ -242,12 +242,13 @@ def test_masks_in_fit_and_evaluate(way, tmp_path):
 def test_early_stopping_knows_which_way_is_better():
     x, y = sentences()
     model = tagger(masked=True, weighted_metrics=weighted())
+    model.run_eagerly = True  # compiles nothing
     stopping = [keras.callbacks.EarlyStopping(name) for name in ("val_perplexity", "val_masked_accuracy")]
     model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=stopping)
     assert [callback.monitor_op(1, 2) for callback in stopping] == [True, False]
 
 
-def test_alignment_error_rate_of_a_published_formula_on_all_small_cases():
+def test_alignment_error_rate_is_one_minus_f1_on_all_small_cases():
     """AER = 1 - 2 P R / (P + R) where sure and possible are the same, on every pair of sets of three links."""
     links = [(0, 0), (0, 1), (1, 0)]
     subsets = [{link for bit, link in enumerate(links) if number >> bit & 1} for number in range(1, 8)]
@@ -325,7 +326,7 @@ def test_hard_links_respect_masks(threshold, dtype):
         ({"value_mask": np.ones((2, 3))}, r"value_mask of shape \(2, 4\), .* received \(2, 3\)"),
         ({"threshold": 0}, "above 0, received 0"),
         ({"threshold": math.nan}, "above 0, received nan"),
-        ({"weights": np.full((2, 3, 4), -0.5)}, "Pass no logits"),
+        ({"weights": np.full((2, 3, 4), -0.5)}, "Pass probabilities, not logits"),
         ({"weights": np.full((2, 3, 4), math.nan)}, "NaN"),
     ],
 )

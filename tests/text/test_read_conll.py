@@ -1,4 +1,4 @@
-"""rnnkit.text.read_conll and wikigold: what files look like, and what is told of those that cannot be read."""
+"""rnnkit.text.read_conll and wikigold: the files that it reads, and the messages for those that it refuses."""
 
 import os
 import re
@@ -34,13 +34,13 @@ def write(tmp_path):
         "Ana NNP I-NP B-PER\nRuiz NNP I-NP I-PER\nleft VBD I-VP O\n\nRain NN O\n",
     ],
 )
-def test_what_files_are_like(write, content):
+def test_reads_every_form_of_file(write, content):
     assert read_conll(write(content)) == BOTH
     assert read_conll(str(write(content))) == BOTH
 
 
-def test_a_mark_that_begins_a_token_is_no_comment(write):
-    """As in Wikigold ("# 1 hit") and in WNUT 17 (hash tags, also at the beginning of a sentence)."""
+def test_a_mark_that_begins_a_token_is_not_a_comment(write):
+    """As in Wikigold ("# 1 hit") and in WNUT 17 (hashtags, also at the beginning of a sentence)."""
     tokens, tags = read_conll(write("#NFL\tB-group\nWeek\tO\n#\tO\n1\tO\n\t\n# O\nhit O\n# a remark\n#another\n"))
     assert tokens == [["#NFL", "Week", "#", "1"], ["#", "hit"]]
     assert tags == [["B-group", "O", "O", "O"], ["O", "O"]]
@@ -52,7 +52,7 @@ def test_any_column(write):
     assert read_conll(path, token_column=-4, tag_column=-3) == ([["Ana Maria", "left"]], [["NNP", "VBD"]])
 
 
-def test_only_tabs_and_spaces_part_columns_and_only_line_feeds_end_lines(write):
+def test_only_tabs_and_spaces_separate_columns_and_only_line_feeds_end_lines(write):
     """str.split and str.splitlines would cut at each of these."""
     token = "a\u00a0b\u2028c\x0bd\x85e\u3000f"
     assert read_conll(write(f"{token} O\n")) == ([[token]], [["O"]])
@@ -61,11 +61,11 @@ def test_only_tabs_and_spaces_part_columns_and_only_line_feeds_end_lines(write):
 @pytest.mark.parametrize(
     ("content", "line", "problem"),
     [
-        ("a O\nb\n", 2, ": expected a token and a tag in two columns, got the same column for token_column=0 and"),
-        ("a x O\nb O\n", 2, ": expected 3 columns, as in the first line of the sentence, got 2 in 'b O'"),
+        ("a O\nb\n", 2, ": expected a token and a tag in two columns, received the same column for token_column=0 and"),
+        ("a x O\nb O\n", 2, ": expected 3 columns, as in the first line of the sentence, received 2 in 'b O'"),
         ("a O\n\nNew York B-LOC\ncity O\n", 4, ": expected 3 columns"),
-        ("a O\n\ncaf\u00e9 O\n".encode("latin-1"), 3, ", column 4: expected UTF-8, got the byte 0xe9"),
-        ("a O\n".encode("utf-16"), 1, ", column 1: expected UTF-8, got the byte 0xff"),
+        ("a O\n\ncaf\u00e9 O\n".encode("latin-1"), 3, ", column 4: expected UTF-8, received the byte 0xe9"),
+        ("a O\n".encode("utf-16"), 1, ", column 1: expected UTF-8, received the byte 0xff"),
     ],
 )
 def test_errors_name_file_and_line(write, content, line, problem):
@@ -75,16 +75,16 @@ def test_errors_name_file_and_line(write, content, line, problem):
 
 
 @pytest.mark.parametrize("columns", [{"tag_column": 3}, {"token_column": -4}])
-def test_a_column_that_is_not_there(write, columns):
+def test_a_missing_column(write, columns):
     [(name, column)] = columns.items()
     path = write("# ok\na x O\n")
-    with pytest.raises(ValueError, match=re.escape(f"{path}, line 2: expected a column {name}={column}, got 3")):
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line 2: expected a column {name}={column}, received 3")):
         read_conll(path, **columns)
 
 
 @pytest.mark.parametrize("content", ["", "\n \n\r\n", "\ufeff", "-DOCSTART- O\n\n# only a comment\n"])
 def test_a_file_without_tokens(write, content):
-    with pytest.raises(ValueError, match="got a file without any"):
+    with pytest.raises(ValueError, match="received a file without any"):
         read_conll(write(content))
 
 
@@ -111,5 +111,5 @@ def test_wikigold():
 def test_wikigold_checks_its_file(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
     (tmp_path / cache.WIKIGOLD.name).write_text("Japan I-LOC\n")
-    with pytest.raises(cache.DataError, match="is cut or changed"):
+    with pytest.raises(cache.DataError, match="is truncated or changed"):
         wikigold()

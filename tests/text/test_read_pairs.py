@@ -1,4 +1,4 @@
-"""rnnkit.text.read_pairs: what a user's file may look like, and what it is told when it may not."""
+"""rnnkit.text.read_pairs: the files that it reads, and the messages for those that it refuses."""
 
 import gzip
 import re
@@ -33,7 +33,7 @@ def test_two_columns_or_more(write):
         " a b \t c \tby\n  d\te\n",
     ],
 )
-def test_what_text_files_are_like(write, content):
+def test_reads_every_form_of_text_file(write, content):
     assert read_pairs(write(content)) == (["a b", "d"], ["c", "e"])
     assert read_pairs(str(write(gzip.compress(content.encode()), "pairs.tsv.gz"))) == (["a b", "d"], ["c", "e"])
 
@@ -59,9 +59,9 @@ def test_any_script(write):
         ("\t\n", 1, 1, "expected a source"),
         ("añb\t\n", 1, 5, "expected a target"),
         ("a b\t \tCC-BY\n", 1, 5, "expected a target"),
-        ("é\t".encode() + b"caf\xe9\n", 1, 6, "expected UTF-8, got the byte 0xe9"),
-        (b"a\tb\na\tb\xc3", 2, 4, "expected UTF-8, got the byte 0xc3"),
-        ("a\tb\n".encode("utf-16"), 1, 1, "expected UTF-8, got the byte 0xff"),
+        ("é\t".encode() + b"caf\xe9\n", 1, 6, "expected UTF-8, received the byte 0xe9"),
+        (b"a\tb\na\tb\xc3", 2, 4, "expected UTF-8, received the byte 0xc3"),
+        ("a\tb\n".encode("utf-16"), 1, 1, "expected UTF-8, received the byte 0xff"),
     ],
 )
 def test_errors_name_file_line_and_column(write, content, line, column, problem):
@@ -72,7 +72,7 @@ def test_errors_name_file_line_and_column(write, content, line, column, problem)
 
 @pytest.mark.parametrize("content", ["", "\n \n\r\n", "\ufeff"])
 def test_a_file_without_pairs(write, content):
-    with pytest.raises(ValueError, match="got a file without any"):
+    with pytest.raises(ValueError, match="received a file without any"):
         read_pairs(write(content))
 
 

@@ -57,18 +57,18 @@ def test_spans_are_those_of_seqeval_on_every_sequence(scheme, longest):
 
 
 @pytest.mark.parametrize("scheme", TAGS)
-def test_tags_and_spans_of_each_other(scheme):
+def test_tags_and_spans_are_inverse(scheme):
     for length in range(5):
         written = [spans_to_tags(entities, length, scheme) for entities in sets_of_spans(length)]
         assert [tags_to_spans(tags) for tags in written] == list(sets_of_spans(length))
-        # Exactly what can be written is legal.
+        # The legal tags are exactly those that spans_to_tags writes.
         legal = {tuple(tags) for tags in sequences(scheme, 4) if len(tags) == length and is_legal(tags, scheme)}
         assert legal == set(map(tuple, written))
         assert len(written) == len(legal)
 
 
 @pytest.mark.parametrize("scheme", TAGS)
-def test_legal_tags_are_read_alike_by_strict_seqeval(scheme):
+def test_legal_tags_are_read_the_same_by_strict_seqeval(scheme):
     for tags in sequences(scheme, 4):
         if is_legal(tags, scheme):
             found = [(entity.tag, entity.start, entity.end) for entity in Tokens(tags, STRICT[scheme]).entities]
@@ -105,7 +105,7 @@ def test_convert_between_all_schemes():
     assert convert_tags([], "IOB1", "BIOES") == []
 
 
-def test_types_may_hold_hyphens():
+def test_types_may_contain_hyphens():
     assert tags_to_spans(["B-creative-work", "I-creative-work"]) == [("creative-work", 0, 2)]
     assert spans_to_tags([("creative-work", 0, 2)], 2, "BIOES") == ["B-creative-work", "E-creative-work"]
 
@@ -121,13 +121,13 @@ def test_types_may_hold_hyphens():
         (["B-PER", "O"], "BIOES", "Position 1: O may not follow B-PER in BIOES."),
         (["O", "B-PER"], "BIOES", "Position 1: B-PER may not end a sentence in BIOES."),
         (["E-PER"], "BIOES", "Position 0: E-PER may not begin a sentence in BIOES."),
-        (["O", "S-PER"], "BIO", "Position 1: S-PER is no tag of BIO, which has O and B-type, I-type."),
+        (["O", "S-PER"], "BIO", "Position 1: S-PER is not a tag of BIO, which has O and B-type, I-type."),
         (["O", "PER"], "BIO", "Position 1: expected a tag such as 'O', 'B-PER' or 'I-PER', received 'PER'."),
         (["O", ""], "BIO", "Position 1: expected a tag such as 'O', 'B-PER' or 'I-PER', received ''."),
         (["B-"], "BIO", "Position 0: expected a tag"),
         (["O-PER"], "BIO", "Position 0: expected a tag"),
         ([1], "BIO", "Position 0: expected a tag such as 'O', 'B-PER' or 'I-PER', received 1."),
-        (["O"], "IOB2", "Expected a scheme out of IOB1, BIO, BIOES, got 'IOB2'."),
+        (["O"], "IOB2", "Expected one of the schemes IOB1, BIO, BIOES, received 'IOB2'."),
         ("O", "BIO", "check_tags expected a list of tags, received one string, 'O'."),
     ],
 )
@@ -141,13 +141,13 @@ def test_check_tags_names_position_and_tag(tags, scheme, message):
     [
         (lambda: tags_to_spans("B-PER"), "tags_to_spans expected a list of tags, received one string"),
         (lambda: tags_to_spans(["U-PER"]), "received 'U-PER'"),
-        (lambda: spans_to_tags([("PER", 0, 2), ("LOC", 1, 3)], 3), "received ('LOC', 1, 3) behind one that ends at 2."),
+        (lambda: spans_to_tags([("PER", 0, 2), ("LOC", 1, 3)], 3), "received ('LOC', 1, 3) after one that ends at 2."),
         (lambda: spans_to_tags([("PER", 1, 1)], 3), "of at least one token"),
         (lambda: spans_to_tags([("PER", -1, 1)], 3), "from 0 to 3; received ('PER', -1, 1)"),
         (lambda: spans_to_tags([("PER", 2, 4)], 3), "received ('PER', 2, 4)"),
-        (lambda: spans_to_tags([], 3, "BILOU"), "got 'BILOU'"),
+        (lambda: spans_to_tags([], 3, "BILOU"), "received 'BILOU'"),
         (lambda: convert_tags(["O", "I-PER"], "BIO", "IOB1"), "Position 1: I-PER may not follow O in BIO."),
-        (lambda: convert_tags(["O"], "BIO", "IOBES"), "got 'IOBES'"),
+        (lambda: convert_tags(["O"], "BIO", "IOBES"), "received 'IOBES'"),
         (
             lambda: legal_transitions(["O", "B-PER", "O"]),
             "legal_transitions expected each tag once, received 'O' twice",

@@ -61,17 +61,17 @@ def test_unknown_token_says_which_and_where():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Vocabulary([]), "at least one token, got none"),
-        (lambda: Vocabulary([""], unknown="?", specials=["!"]), "at least one token, got none"),
+        (lambda: Vocabulary([]), "at least one token, received none"),
+        (lambda: Vocabulary([""], unknown="?", specials=["!"]), "at least one token, received none"),
         (lambda: Vocabulary([["a", ""]]), "at least one character"),
-        (lambda: Vocabulary(["a"], specials="<end>"), "list of tokens, got one string"),
-        (lambda: Vocabulary("abc").encode("abc"), "got one string, 'abc'"),
-        (lambda: Vocabulary("abc").encode(["ab", "abc"], length=2), "length=2 tokens, got one of 3"),
-        (lambda: Vocabulary("abc").decode([0.5, 0.5]), "integer ids, got float64"),
-        (lambda: Vocabulary("abc").decode([4]), "from 0 to 3, got ids from 4 to 4"),
-        (lambda: Vocabulary("abc").decode([[-1, 2]]), "got ids from -1 to 2"),
-        (lambda: Vocabulary("abc").decode(3), r"got shape \(\)"),
-        (lambda: Vocabulary("abc").decode(np.zeros((1, 2, 3), int)), r"got shape \(1, 2, 3\)"),
+        (lambda: Vocabulary(["a"], specials="<end>"), "list of tokens, received one string"),
+        (lambda: Vocabulary("abc").encode("abc"), "received one string, 'abc'"),
+        (lambda: Vocabulary("abc").encode(["ab", "abc"], length=2), "length=2 tokens, received one of 3"),
+        (lambda: Vocabulary("abc").decode([0.5, 0.5]), "integer ids, received float64"),
+        (lambda: Vocabulary("abc").decode([4]), "from 0 to 3, received ids from 4 to 4"),
+        (lambda: Vocabulary("abc").decode([[-1, 2]]), "received ids from -1 to 2"),
+        (lambda: Vocabulary("abc").decode(3), r"received shape \(\)"),
+        (lambda: Vocabulary("abc").decode(np.zeros((1, 2, 3), int)), r"received shape \(1, 2, 3\)"),
     ],
 )
 def test_vocabulary_refuses(build, message):
@@ -140,16 +140,16 @@ def test_ngram_reads_iterators_and_forgets_earlier_text():
 @pytest.mark.parametrize(
     ("use", "kind", "message"),
     [
-        (lambda: NGram(0), ValueError, "at least 1, got 0"),
-        (lambda: NGram(2.0), ValueError, "integer of at least 1, got 2.0"),
-        (lambda: NGram(2).fit("hello"), ValueError, "got one string, 'hello'"),
+        (lambda: NGram(0), ValueError, "at least 1, received 0"),
+        (lambda: NGram(2.0), ValueError, "integer of at least 1, received 2.0"),
+        (lambda: NGram(2).fit("hello"), ValueError, "received one string, 'hello'"),
         (lambda: NGram(2).fit([""]), ValueError, "at least one token"),
         (lambda: NGram(2, vocabulary="helo").fit(["hello world"]), KeyError, "' ', 'd', 'r', 'w'.*vocabulary="),
         (lambda: NGram(2).probability("a"), ValueError, "Call fit first"),
         (lambda: NGram(2).fit(["ab"]).cross_entropy(["abc"]), KeyError, "Token 'c' is unknown.*vocabulary="),
         (lambda: NGram(2, ends=False).fit(["ab"]).probability(None), KeyError, "Token None is unknown"),
         (lambda: NGram(2).fit(["ab"]).cross_entropy([]), ValueError, "at least one token"),
-        (lambda: NGram(2).fit(["ab"]).cross_entropy("ab"), ValueError, "got one string"),
+        (lambda: NGram(2).fit(["ab"]).cross_entropy("ab"), ValueError, "received one string"),
     ],
 )
 def test_ngram_refuses(use, kind, message):

@@ -51,7 +51,7 @@ def assert_weights_equal(model, expected, differ=False):
 
 
 @pytest.mark.parametrize(("name", "k1"), [("LSTM", 12), ("LSTM", 3), ("LSTM", 1), ("GRU", 4), ("Stacked", 4)])
-def test_equals_full_bptt_where_k2_covers_the_sequence(name, k1):
+def test_equals_full_bptt_if_k2_covers_the_sequence(name, k1):
     expected, loss = after_full_bptt(name)
     model = model_with(LAYERS[name](stateful=True), updates=TIME // k1)
     losses = truncated_bptt(model, X, Y, k1=k1, k2=TIME)
@@ -65,13 +65,14 @@ def test_a_shorter_window_is_another_gradient(k2):
     expected, loss = after_full_bptt("LSTM")
     model = model_with(LAYERS["LSTM"](stateful=True), updates=TIME // 4)
     losses = truncated_bptt(model, X, Y, k1=4, k2=k2)
-    assert np.mean(losses) == pytest.approx(loss, rel=1e-5)  # forwards nothing is cut off
+    assert np.mean(losses) == pytest.approx(loss, rel=1e-5)  # in the forward direction nothing is cut off
     assert_weights_equal(model, expected, differ=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k1", "k2"), [(4, 4), (4, 7), (5, 5), (5, 9)])
 def test_the_gradient_of_each_window(k1, k2):
-    """Each update alone: the loss of k1 steps, back through k2 steps to states that are constants."""
+    """Each update by itself: the loss of k1 steps, back through k2 steps to states that are constants."""
     layer = LAYERS["LSTM"](return_state=True)
     start, inputs = [keras.Input((4,)), keras.Input((4,))], keras.Input((None, FEATURES))
     outputs, *states = layer(inputs, initial_state=start)
@@ -81,22 +82,22 @@ def test_the_gradient_of_each_window(k1, k2):
         ours.assign(keras.ops.convert_to_numpy(weight))
     window_model.compile(keras.optimizers.SGD(0.5), loss="mse", run_eagerly=EAGERLY)
     state_model = keras.Model([inputs, *start], states)
-    standing, held = 0, [np.zeros((BATCH, 4), "float32")] * 2
+    reached, held = 0, [np.zeros((BATCH, 4), "float32")] * 2
     for begin in range(0, TIME, k1):
         end = min(begin + k1, TIME)
         window = max(0, begin - (k2 - k1))
-        if window > standing:
-            held = state_model.predict_on_batch([X[:, standing:window], *held])
+        if window > reached:
+            held = state_model.predict_on_batch([X[:, reached:window], *held])
         weight = np.zeros((BATCH, end - window), "float32")
         weight[:, begin - window :] = (end - window) / (end - begin)
         after = state_model.predict_on_batch([X[:, window:end], *held])
         window_model.train_on_batch([X[:, window:end], *held], Y[:, window:end], weight)
-        standing, held = (end, after) if k1 == k2 else (window, held)
+        reached, held = (end, after) if k1 == k2 else (window, held)
     truncated_bptt(model, X, Y, k1=k1, k2=k2)
     assert_weights_equal(model, weights_of(window_model))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", ["LSTM", *(pytest.param(name, marks=pytest.mark.slow) for name in ("GRU", "Stacked"))])
 @pytest.mark.parametrize(("k1", "k2"), [(4, 8), (5, 5), (5, 20)])
 def test_the_states_at_the_end_are_those_after_the_stream(name, k1, k2):
     model = model_with(LAYERS[name](stateful=True))
@@ -137,7 +138,7 @@ def test_bad_lengths(arguments, message):
 
 
 @pytest.mark.parametrize("layer", [LSTM(4, return_sequences=True), Bidirectional(LSTM(4, return_sequences=True))])
-def test_layers_that_hand_nothing_on(layer):
+def test_layers_that_pass_nothing_on(layer):
     with pytest.raises(ValueError, match="needs stateful=True"):
         truncated_bptt(model_with(layer), X, Y, k1=4)
 

@@ -1,7 +1,7 @@
 """The checks of the coding exercises: each tries a function and, if it is wrong, says what is wrong with it.
 
-In a lesson, the cell behind the exercise `lstm_step` calls `checks.lstm_step(lstm_step)`. What is right prints a line;
-what is wrong raises a `Mistake`, an AssertionError. A check has the name of the function that it tries.
+In a lesson, the cell after the exercise `lstm_step` calls `checks.lstm_step(lstm_step)`. A right function gets a line
+that says so; a wrong one raises a `Mistake`, an AssertionError. A check has the name of the function that it tries.
 """
 
 from rnnkit.course.checks.engine.check import Check
@@ -21,7 +21,7 @@ from rnnkit.course.checks.exercises.entity_scores import entity_scores
 from rnnkit.course.checks.exercises.greedy_by_hand import greedy_by_hand
 from rnnkit.course.checks.exercises.in_pieces import in_pieces
 from rnnkit.course.checks.exercises.keras_gru_step import keras_gru_step
-from rnnkit.course.checks.exercises.keras_to_deck import keras_to_deck
+from rnnkit.course.checks.exercises.keras_to_chung import keras_to_chung
 from rnnkit.course.checks.exercises.log_partition import log_partition
 from rnnkit.course.checks.exercises.lstm_step import lstm_step
 from rnnkit.course.checks.exercises.merge_runs import merge_runs
@@ -51,7 +51,7 @@ __all__ = [
     "greedy_by_hand",
     "in_pieces",
     "keras_gru_step",
-    "keras_to_deck",
+    "keras_to_chung",
     "log_partition",
     "lstm_step",
     "merge_runs",

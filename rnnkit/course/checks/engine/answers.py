@@ -1,24 +1,26 @@
-"""What a function returned, as named arrays."""
+"""Turns what a function returned into named arrays."""
+
+from typing import Any
 
 import numpy as np
 
 from rnnkit.course.checks.engine.mistake import Mistake
 
 
-def answers_of(name, result, returns):
-    """The result as a dictionary of arrays.
+def answers_of(name: str, result: Any, returns: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    """Turns a result into a dictionary of arrays.
 
     Args:
-        name: of the exercise.
+        name: name of the exercise.
         result: what its function returned: an array, several, or lists of arrays; NumPy's, Keras's or a backend's.
         returns: dictionary from the name of each value that should be returned to the names of its axes. A name that
-            ends in `[]` stands for a list of arrays.
+            ends in `[]` means a list of arrays.
 
     Returns:
         Dictionary from name to NumPy array; `states[]` becomes `states[0]`, `states[1]`, ...
 
     Raises:
-        Mistake: the number of values is another one, or a value is no array of numbers.
+        Mistake: there are too many or too few values, or a value is not an array of numbers.
     """
     if result is None:
         raise Mistake(f"{name} returns None. Does it end in `return ...`?")
@@ -48,7 +50,7 @@ def as_array(name, key, value):
     if hasattr(value, "detach"):  # PyTorch
         value = value.detach().cpu()
     try:
-        array = np.array(value)  # a copy: the function may go on with its own
+        array = np.array(value)  # a copy: the function may change its own later
     except Exception:
         array = np.array(None)
     if array.dtype.kind not in "fiub":
@@ -57,12 +59,13 @@ def as_array(name, key, value):
     return array
 
 
-def agree(answers, expected, tolerance):
-    """Whether two such dictionaries hold the same."""
+def agree(answers: dict[str, np.ndarray], expected: dict[str, np.ndarray], tolerance: float) -> bool:
+    """Whether two such dictionaries are equal within the tolerance."""
     return list(answers) == list(expected) and all(same(answers[key], expected[key], tolerance) for key in expected)
 
 
-def same(answer, expected, tolerance):
+def same(answer: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+    """Whether two arrays are equal within the tolerance, in shape and numbers."""
     return answer.shape == expected.shape and np.allclose(
         answer, expected, rtol=tolerance, atol=tolerance, equal_nan=True
     )

@@ -2,31 +2,37 @@
 
 import linecache
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 from rnnkit.course.checks.engine.mistake import Mistake
 
 
-def call(name, function, arguments):
-    """The function's result.
+def call(name: str, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Calls a student's function.
 
     Args:
-        name: of the exercise.
-        function: the student's.
-        arguments: dictionary from name to value, in the order of the parameters. They are handed over by position, so
-            that the parameters may have other names.
+        name: name of the exercise.
+        function: the student's function.
+        arguments: dictionary from name to value, in the order of the parameters. They are passed by position: the
+            student's parameters may have other names.
+
+    Returns:
+        What the function returns.
 
     Raises:
-        Mistake: the function is none, is not written yet, or raises something.
+        Mistake: it is not a function, is not written yet, or raises an exception.
     """
     if not callable(function):
-        raise Mistake(f"{name}: expected the function itself, checks.{name}({name}), got {type(function).__name__}.")
+        kind = type(function).__name__
+        raise Mistake(f"{name}: expected the function itself, checks.{name}({name}), received {kind}.")
     try:
         return function(*arguments.values())
     except NotImplementedError as problem:
         task = f"\n  {problem}" if str(problem) else ""
         raise Mistake(
-            f"{name} is not written yet. Put your lines in the place of `raise NotImplementedError`, run that cell, "
-            f"and then this one.{task}"
+            f"{name} is not written yet. Replace `raise NotImplementedError` with your lines, run that cell, and then "
+            f"this one.{task}"
         ) from None
     except Exception as problem:
         lines = [f"{name} stops{line_of(problem, function)} with", f"{type(problem).__name__}: {problem}".rstrip(": ")]
@@ -35,8 +41,8 @@ def call(name, function, arguments):
 
 
 HINTS = {
-    "core dimension": "(In A @ B, the last axis of A is as long as the last but one of B.)",
-    "could not be broadcast": "(Shapes are compared from the last axis on; [:, None] puts in an axis that is missing.)",
+    "core dimension": "(In A @ B, the last axis of A must be as long as the second-to-last axis of B.)",
+    "could not be broadcast": "(Shapes are compared from the last axis backwards; [:, None] adds a missing axis.)",
 }
 
 
@@ -53,13 +59,13 @@ def line_of(problem, function):
     return f" in line {number}, `{line}`," if line else f" in line {number}"
 
 
-def call_of(arguments):
-    """The arguments, with shapes in the place of arrays."""
+def call_of(arguments: dict[str, Any]) -> str:
+    """Describes the arguments, with shapes instead of arrays."""
     return ", ".join(f"{key} {described(value)}" for key, value in arguments.items()) or "no arguments"
 
 
 def described(value):
-    """What a message shows of an argument."""
+    """Returns what a message shows of an argument."""
     if hasattr(value, "shape"):
         return str(tuple(value.shape))
     if value is None or isinstance(value, bool | int | float | str):

@@ -1,4 +1,6 @@
-"""Says where two answers differ, without the right numbers."""
+"""Says where two answers differ, without showing the right numbers."""
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -7,17 +9,25 @@ from rnnkit.course.checks.engine.answers import same
 WORDS = {"batch": "row", "time": "step"}  # other axes: units, unit
 
 
-def differences(answers, expected, axes_of, tolerance):
-    """Lines on what is wrong in the answers, and which of them are right.
+def differences(
+    answers: dict[str, np.ndarray],
+    expected: dict[str, np.ndarray],
+    axes_of: Callable[[str], list[str]],
+    tolerance: float,
+) -> list[str]:
+    """Says which answers are wrong, where, and which are right.
 
     Args:
         answers: dictionary from name to array, what the student's function returned.
-        expected: the same of the reference.
+        expected: the same for the reference.
         axes_of: function from a name to the names of its axes.
         tolerance: for `same`.
+
+    Returns:
+        Lines of text.
     """
     if len(answers) != len(expected):
-        return [f"{len(answers)} arrays came back, expected {len(expected)}: {', '.join(expected)}."]
+        return [f"expected {len(expected)} arrays, received {len(answers)}. Return {', '.join(expected)}."]
     wrong = [key for key in expected if not same(answers[key], expected[key], tolerance)]
     right = [key for key in expected if key not in wrong]
     lines = [f"{key} {difference(answers[key], expected[key], axes_of(key), tolerance)}." for key in wrong]
@@ -42,7 +52,7 @@ def difference(answer, expected, axes, tolerance):
 
 
 def where(wrong, axes):
-    """The rows, steps, units, ... of the entries that are True, as in " in row 1, steps 3 to 5 and all units"."""
+    """Names the rows, steps, units, ... of the entries that are True, as in " in row 1, steps 3 to 5 and all units"."""
     if wrong.size == 1 or not axes:
         return ""
     if wrong.all():
@@ -68,6 +78,6 @@ def counted(numbers, size, word):
     return f"{word}s {listed([str(number) for number in numbers])}"
 
 
-def listed(words):
+def listed(words: list[str]) -> str:
     """Such as "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

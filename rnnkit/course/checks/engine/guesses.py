@@ -1,22 +1,32 @@
-"""Mistakes that can be told from the numbers alone, whatever the exercise."""
+"""Mistakes that the numbers alone reveal, whatever the exercise."""
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from rnnkit.course.checks.engine.answers import same
 from rnnkit.course.checks.engine.differences import listed
 
-LONGEST = 5  # arrays, of which every order is tried
+LONGEST = 5  # arrays: of so many, every order is tried
 
 
-def guess(answers, expected, axes_of, tolerance):
-    """A sentence, to stand behind "this is what comes out if", that explains the answers to all cases, or None.
+def guess(
+    answers: Sequence[dict[str, np.ndarray]],
+    expected: Sequence[dict[str, np.ndarray]],
+    axes_of: Callable[[str], list[str]],
+    tolerance: float,
+) -> str | None:
+    """Explains the answers to all cases.
 
     Args:
-        answers, expected: lists of dictionaries from name to array, one for each case.
+        answers: dictionaries from name to array, one per case.
+        expected: the same for the reference.
         axes_of: function from a name to the names of its axes.
         tolerance: for `same`.
+
+    Returns:
+        A sentence that continues "this is what you get if", or `None`.
     """
     names = list(expected[0])
     if any(list(case) != names for case in (*answers, *expected)):
@@ -28,20 +38,24 @@ def guess(answers, expected, axes_of, tolerance):
     right = {name: [case[name] for case in expected] for name in names}
     for order in list(itertools.permutations(names))[1:] if len(names) <= LONGEST else []:
         if all(fits(name, right[other]) for name, other in zip(names, order, strict=True)):
-            return f"the values are returned in another order than {', '.join(names)}"
+            return f"the values are not returned in the order {', '.join(names)}"
     wrong = [name for name in names if not fits(name, right[name])]
     for sentence, change in CHANGES:
-        if all(fits(name, map(change, right[name])) for name in wrong):
+        if all(fits(name, [change(array) for array in right[name]]) for name in wrong):
             return sentence.format(listed(wrong))
     for name in wrong:
         for axis, word in enumerate(axes_of(name)):
             if fits(name, [turned(array, axis) for array in right[name]]):
                 return f"{name} is turned around along its axis `{word}`"
         if scaled([case[name] for case in answers], right[name], tolerance):
-            return f"all of {name} is multiplied by a number (a mean in the place of a sum? a factor too many?)"
+            return f"all of {name} is multiplied by a number (a mean instead of a sum? one factor too many?)"
+    return None
 
 
-CHANGES = [("the sign of {} is wrong", np.negative), ("the axes of {} are swapped", np.transpose)]
+CHANGES: list[tuple[str, Callable]] = [
+    ("the sign of {} is wrong", np.negative),
+    ("the axes of {} are swapped", np.transpose),
+]
 
 
 def turned(array, axis):

@@ -1,12 +1,12 @@
-"""What a check raises."""
+"""The exception that a check raises."""
 
 
 class Mistake(AssertionError):
-    """What is wrong with an answer, in words for the one who wrote it.
+    """What is wrong with an answer, in words for the person who wrote it.
 
-    In a notebook it is shown as its words alone: the lines of this package would not help.
+    A notebook shows these words alone: a traceback through this package would not help.
     """
 
-    def _render_traceback_(self):
-        """IPython asks for this; it returns the lines to show in the place of a traceback."""
+    def _render_traceback_(self) -> list[str]:
+        """Returns the lines that IPython shows instead of a traceback."""
         return str(self).splitlines()

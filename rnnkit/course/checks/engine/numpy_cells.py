@@ -1,10 +1,10 @@
-"""Cells and a stack of them in NumPy and float64, which the checks hand to a student's function."""
+"""Cells and a stack of them, in NumPy and float64, that the checks pass to a student's function."""
 
 import numpy as np
 
 
 def sigmoid(a):
-    """Without overflow, whatever stands in the padding."""
+    """The logistic function, without overflow, whatever is in the padding."""
     return (1 + np.tanh(a / 2)) / 2
 
 
@@ -53,26 +53,26 @@ class Stack:
 
     def __call__(self, sequences, initial_state=None, mask=None):
         if np.shape(sequences)[1] > self.longest:
-            raise ValueError(f"this stack takes at most {self.longest} steps at once, got {np.shape(sequences)[1]}")
+            raise ValueError(f"expected at most {self.longest} steps at once, received {np.shape(sequences)[1]}")
         sizes = [size for cell in self.cells for size in cell.state_size]
         states = initial_state or [np.zeros((len(sequences), size)) for size in sizes]
         if len(states) != len(sizes):
-            raise ValueError(f"this stack has {len(sizes)} states, got {len(states)}")
+            raise ValueError(f"expected {len(sizes)} states, received {len(states)}")
         mask = np.ones(np.shape(sequences)[:2], "bool") if mask is None else np.asarray(mask)
         if mask.shape != np.shape(sequences)[:2]:
-            raise ValueError(f"expected a mask of shape {np.shape(sequences)[:2]}, got {mask.shape}")
+            raise ValueError(f"expected a mask of shape {np.shape(sequences)[:2]}, received {mask.shape}")
         output, outputs = np.zeros((len(sequences), sizes[-1])), []
         for t in range(np.shape(sequences)[1]):
             new_output, new_states = one_step(self.cells, np.asarray(sequences)[:, t], states)
-            counts = mask[:, t, None]
-            states = [np.where(counts, new, old) for new, old in zip(new_states, states, strict=True)]
-            output = np.where(counts, new_output, output)
+            unmasked = mask[:, t, None]
+            states = [np.where(unmasked, new, old) for new, old in zip(new_states, states, strict=True)]
+            output = np.where(unmasked, new_output, output)
             outputs.append(output)
         return [np.stack(outputs, axis=1), *states]
 
 
 def one_step(cells, y, states):
-    """The output of the top cell and the new states of all."""
+    """Returns the output of the top cell and the new states of all cells."""
     states, new_states = list(states), []
     for cell in cells:
         own, states = states[: len(cell.state_size)], states[len(cell.state_size) :]
@@ -82,5 +82,5 @@ def one_step(cells, y, states):
 
 
 def weights(random, features, columns, units=None):
-    """A kernel and a recurrent kernel, neither so small nor so large that the tanh hides what is in them."""
+    """Returns a kernel and a recurrent kernel, neither so small nor so large that the tanh hides what is in them."""
     return random.normal(size=(features, columns)), random.normal(size=(units or columns, columns))

@@ -24,19 +24,19 @@ MISTAKES = [
         ("exponentials.sum(axis=2", "exponentials.sum(axis=1"),
     ),
     KnownMistake(
-        "the softmax runs over queries and positions together: each query should have a sum of its own",
+        "the softmax runs over queries and positions together: each query should have its own sum",
         ("scores.max(axis=2", "scores.max(axis=(1, 2)"),
         ("exponentials.sum(axis=2", "exponentials.sum(axis=(1, 2)"),
     ),
     KnownMistake("W_a is transposed", ("W_a @", "W_a.T @")),
-    KnownMistake("W_a is left out: that is the score dot", (" @ W_a", "")),
+    KnownMistake("W_a is left out: that is the dot score", (" @ W_a", "")),
     KnownMistake(
         "the scores are divided by the root of the number of features: that is another score",
         ("queries @ W_a", "queries / np.sqrt(queries.shape[2]) @ W_a"),
     ),
     KnownMistake("padding gets weight: the mask is not used", NO_MASK),
     KnownMistake(
-        "the weights of padding are set to zero behind the softmax: it has taken its share of the sum before",
+        "the weights of padding are set to zero after the softmax, where it has already taken its share of the sum",
         NO_MASK,
         ("    return", "    alpha = alpha * mask[:, None, :]\n    return"),
     ),
@@ -47,18 +47,18 @@ MISTAKES = [
         ("    scores", "    memories = memories * mask[:, :, None]\n    scores"),
     ),
     KnownMistake(
-        "the mask is read the wrong way round: True is a position that counts", ("mask[:, None", "~mask[:, None")
+        "the mask is read the wrong way round: True is an unmasked position", ("mask[:, None", "~mask[:, None")
     ),
     KnownMistake("the mask of the first row is used for all rows", ("mask[:, None", "mask[:1, None")),
-    KnownMistake("a row of padding only spreads its weight evenly over the padding", ("-np.inf", "-1e9")),
-    KnownMistake("a row of padding only divides 0 by 0", QUIET, ("np.where(total > 0, total, 1)", "total")),
+    KnownMistake("a row that is all padding spreads its weight evenly over it", ("-np.inf", "-1e9")),
+    KnownMistake("a row that is all padding divides 0 by 0", QUIET, ("np.where(total > 0, total, 1)", "total")),
     KnownMistake(
         "large scores overflow: subtract the largest score of the row before the exponential",
         QUIET,
         (" - np.maximum(scores.max(axis=2, keepdims=True), -1e9)", ""),
     ),
     KnownMistake(
-        "the context is the sum of all that counts, without the weights", ("alpha @", "(0 * alpha + counts) @")
+        "the context is the sum over the unmasked positions, without the weights", ("alpha @", "(0 * alpha + counts) @")
     ),
 ]
 

@@ -29,8 +29,8 @@ def reference(step, states, start, end, width, max_length, penalty):
 MISTAKES = [
     KnownMistake("only one sentence is kept at each step: that is greedy search", ("[:width]", "[:1]")),
     KnownMistake("logits are added up, not ln p: the softmax is missing", (" - np.logaddexp.reduce(logits)", "")),
-    KnownMistake("only the ln p of the last token counts, not their sum", ("ln_p + gain", "gain")),
-    KnownMistake("a sentence that has ended goes on", ("if said[-1] == end", "if False")),
+    KnownMistake("only the ln p of the last token is used, not the sum", ("ln_p + gain", "gain")),
+    KnownMistake("a sentence that has ended continues", ("if said[-1] == end", "if False")),
     KnownMistake(
         "a sentence that has ended falls out of the race", ("candidates.append((ln_p, said, states))", "pass")
     ),
@@ -41,32 +41,32 @@ MISTAKES = [
             "        if any(said[-1] == end for _, said, _ in beam):\n            break\n        candidates = []",
         ),
     ),
-    KnownMistake("the new states are not handed on", ("[*said, token], new)", "[*said, token], states)")),
+    KnownMistake("the new states are not passed on", ("[*said, token], new)", "[*said, token], states)")),
     KnownMistake(
-        "all sentences go on from the states of the one that was stepped last: each needs its own",
+        "all sentences continue from the states of the last one that took a step: each needs its own",
         (
             "        beam = sorted",
             "        candidates = [(*first, new) for *first, _ in candidates]\n        beam = sorted",
         ),
     ),
-    KnownMistake("<start> is read at every step, not what was said before", ("step(said[-1]", "step(start")),
+    KnownMistake("<start> is read at every step, not the token before", ("step(said[-1]", "step(start")),
     KnownMistake("the least likely sentences are kept", ("reverse=True", "reverse=False")),
     KnownMistake("the length penalty is not used", (" / ((5 + len(said) - 1) / 6) ** penalty", "")),
-    KnownMistake("ln p is multiplied with the length penalty, not divided by it", ("ln_p / ((5", "ln_p * ((5")),
-    KnownMistake("<start> counts in the length", ("len(said) - 1", "len(said)")),
-    KnownMistake("<end> does not count in the length", ("len(said) - 1", "len(said) - 1 - (said[-1] == end)")),
+    KnownMistake("ln p is multiplied by the length penalty, not divided by it", ("ln_p / ((5", "ln_p * ((5")),
+    KnownMistake("<start> is counted in the length", ("len(said) - 1", "len(said)")),
+    KnownMistake("<end> is not counted in the length", ("len(said) - 1", "len(said) - 1 - (said[-1] == end)")),
     KnownMistake(
-        "the length penalty is used at the end only: it should choose at each step, too",
+        "the length penalty is used only at the end: it should decide at each step, too",
         ("(candidates, key=score", "(candidates, key=lambda sentence: sentence[0]"),
         ("    return beam", "    beam.sort(key=score, reverse=True)\n    return beam"),
     ),
     KnownMistake(
-        "the length penalty is used on the way, and the score that is returned is ln p without it",
+        "the length penalty is used during the search, but the returned score is ln p without it",
         ("score(beam[0])", "beam[0][0]"),
     ),
-    KnownMistake("<start> stands in front of the tokens that are returned", ("beam[0][1][1:]", "beam[0][1]")),
+    KnownMistake("<start> is the first of the returned tokens", ("beam[0][1][1:]", "beam[0][1]")),
     KnownMistake(
-        "the last of the beam is returned, not the best",
+        "the last sentence of the beam is returned, not the best",
         ("beam[0][1][1:], score(beam[0])", "beam[-1][1][1:], score(beam[-1])"),
     ),
 ]

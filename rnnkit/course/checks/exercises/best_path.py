@@ -22,8 +22,8 @@ def reference(emissions, mask, start, transitions, end):
 
 
 MISTAKES = [
-    KnownMistake("the back pointers are read from the front, not from the end", ("reversed(back)", "back")),
-    KnownMistake("the tags stand in the order in which they were found, last word first", ("path[::-1]", "path")),
+    KnownMistake("the back pointers are followed from the first word, not from the last", ("reversed(back)", "back")),
+    KnownMistake("the tags are in the order in which they were found, last word first", ("path[::-1]", "path")),
     KnownMistake(
         "each word gets the tag with its largest delta: the back pointers are not followed",
         ("ways.argmax(axis=1)", "delta.argmax(axis=1)[:, None]"),
@@ -32,20 +32,20 @@ MISTAKES = [
         "all rows are followed back from the tags of the first row", ("path[-1][:, None]", "path[-1][:1, None]")
     ),
     KnownMistake(
-        "a back pointer tells the best next tag of a tag, not the best one before it",
+        "a back pointer gives the best tag after a tag, not the best tag before it",
         ("ways.argmax(axis=1)", "ways.argmax(axis=2)"),
     ),
     KnownMistake("the transitions are transposed: they go from row to column", ("+ transitions", "+ transitions.T")),
     KnownMistake("the transitions are left out: each word gets its best tag alone", (" + transitions", "")),
     KnownMistake(
-        "there is a sum in the place of the maximum: that is the forward recursion",
+        "there is a sum instead of the maximum: that is the forward recursion",
         ("ways.max(", "np.logaddexp.reduce(ways, "),
     ),
     KnownMistake("the scores of the first tag, `start`, are left out", ("start + emissions", "emissions")),
     KnownMistake("the scores of the last tag, `end`, are left out", ("delta + end", "delta")),
-    KnownMistake("`end` counts in the score, but not in the choice of the last tag", ("last.argmax", "delta.argmax")),
+    KnownMistake("`end` is used in the score, but not in the choice of the last tag", ("last.argmax", "delta.argmax")),
     KnownMistake(
-        "`end` counts in the choice of the last tag, but not in the score",
+        "`end` is used in the choice of the last tag, but not in the score",
         ("last.max(axis=1)", "(last - end)[np.arange(len(last)), path[0]]"),
     ),
     KnownMistake("the emissions come one word late", ("emissions[:, t]", "emissions[:, t - 1]")),

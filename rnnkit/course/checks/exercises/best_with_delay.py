@@ -1,4 +1,4 @@
-"""Lesson 05: the best that any network can do that has not yet seen the rest of the sentence."""
+"""Lesson 05: the best that any network can do before it has seen the rest of the sentence."""
 
 from rnnkit.course.checks.engine.check import Check
 from rnnkit.course.checks.engine.known_mistake import KnownMistake
@@ -14,18 +14,21 @@ def reference(x, here, labels, k):
 
 
 MISTAKES = [
-    KnownMistake("the model sees one word too few: it has read the asked word and k words more", ("k + 1", "k")),
-    KnownMistake("the model sees one word too many: it has read the asked word and k words more", ("k + 1", "k + 2")),
+    KnownMistake("the model sees one word too few: it has read the asked-for word and k more", ("k + 1", "k")),
+    KnownMistake("the model sees one word too many: it has read the asked-for word and k more", ("k + 1", "k + 2")),
     KnownMistake(
-        "the model sees the sentence up to the asked word only, whatever k is", ("place + k + 1", "place + 1")
+        "the model sees the sentence only up to the asked-for word, whatever k is", ("place + k + 1", "place + 1")
     ),
     KnownMistake("the model sees the whole sentence, whatever k is", ("[: place + k + 1]", "[:]")),
-    KnownMistake("k counts from the beginning of the sentence, not from the asked word", ("place + k + 1", "k + 1")),
     KnownMistake(
-        "the words to the left of the asked one are left out: the model has read them", ("[: place", "[place : place")
+        "k counts from the beginning of the sentence, not from the asked-for word", ("place + k + 1", "k + 1")
     ),
     KnownMistake(
-        "the k words behind the asked one alone are compared: the model has read the others, too",
+        "the words to the left of the asked-for word are left out: the model has read them",
+        ("[: place", "[place : place"),
+    ),
+    KnownMistake(
+        "only the k words after the asked-for word are compared: the model has read the others, too",
         ("[: place", "[place + 1 : place"),
     ),
     KnownMistake(
@@ -37,14 +40,14 @@ MISTAKES = [
         ("tuple(sentence[: place + k + 1])", "sentence[: place + k + 1][-1]"),
     ),
     KnownMistake(
-        "the mean is one over the groups: a group counts as often as it has sentences",
+        "the mean is over the groups: a group should count once for each of its sentences",
         (
             "    return sum(right) / len(x)",
             "    return sum(r / len(g) for r, g in zip(right, groups.values())) / len(groups)",
         ),
     ),
     KnownMistake("the sum is divided by the number of groups, not of sentences", ("/ len(x)", "/ len(groups)")),
-    KnownMistake("the right sentences are counted, but not divided by all", (" / len(x)", "")),
+    KnownMistake("the right sentences are counted, but not divided by the number of sentences", (" / len(x)", "")),
     KnownMistake(
         "a group with both answers counts as wrong: its more frequent answer is right",
         ("max(group.count(0), group.count(1))", "len(group) * (len(set(group)) == 1)"),
@@ -55,11 +58,11 @@ MISTAKES = [
     ),
     KnownMistake("the rarer answer of each group is taken", ("max(group", "min(group")),
     KnownMistake(
-        "the answer of a group is the one of its first sentence: the more frequent one is better",
+        "the answer of a group is that of its first sentence: the more frequent one is better",
         ("max(group.count(0), group.count(1))", "group.count(group[0])"),
     ),
     KnownMistake(
-        "the answer of a group is the one of its last sentence: a dictionary keeps the last label only",
+        "the answer of a group is that of its last sentence: a dictionary keeps only the last label",
         ("max(group.count(0), group.count(1))", "group.count(group[-1])"),
     ),
     KnownMistake("the answer is always 1", ("max(group.count(0), group.count(1))", "group.count(1)")),
@@ -76,7 +79,7 @@ def cases(random):
         return {"x": x, "here": here, "labels": random.integers(2, size=sentences), "k": k}
 
     def two_by_two(k):
-        """Pairs that differ from the second word behind the asked one on."""
+        """Pairs that differ from the second word after the asked-for one."""
         x = random.integers(1, 9, size=(6, 7)).repeat(2, axis=0)
         x[1::2, 4:] += 9
         return {"x": x, "here": x[:, 0] * 0 + 2, "labels": (x[:, 4] < 9).astype("int64"), "k": k}
@@ -86,7 +89,7 @@ def cases(random):
         ("minimal pairs, two words later", two_by_two(2)),
         ("many sentences with the same beginning", some(31, 6, 0)),
         ("many sentences with the same beginning, a word later", some(37, 6, 1)),
-        ("k reaches behind the end of some sentences", some(43, 5, 2)),
+        ("k reaches past the end of some sentences", some(43, 5, 2)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Lesson 05: a bidirectional network over padded sequences, with a mask handled right."""
+"""Lesson 05: a bidirectional network over padded sequences, with the mask handled correctly."""
 
 import numpy as np
 
@@ -46,7 +46,7 @@ MISTAKES = [
         ("append(states)", "append(states * mask[:, :, None])"),
     ),
     KnownMistake(
-        "the padding is taken to stand on the right, whatever the mask says",
+        "the padding is assumed to be on the right, whatever the mask says",
         ("np.flatnonzero(mask[row])", "np.arange(mask[row].sum())"),
     ),
     KnownMistake(
@@ -59,7 +59,7 @@ MISTAKES = [
         ("states[row, t] = h", "states[row, slice(0, t + 1) if backwards else slice(t, None)] = h"),
     ),
     KnownMistake(
-        "the backward states stand in the order of the run, not of the steps",
+        "the backward states are in the order of the run, not of the steps",
         (
             "for t in steps[::-1] if backwards else steps",
             "for t, place in zip(steps[::-1] if backwards else steps, steps)",
@@ -67,13 +67,13 @@ MISTAKES = [
         ("states[row, t]", "states[row, place]"),
     ),
     KnownMistake(
-        "the backward states are not turned back: they stand in the order of the reversed row, padding and all",
+        "the backward states are not turned around again: they are in the order of the reversed row, padding and all",
         ("states[row, t] = h", "states[row, -1 - t if backwards else t] = h"),
     ),
     KnownMistake("both directions read from the first step", ("steps[::-1] if backwards else steps", "steps")),
     KnownMistake("both directions read from the last step", ("steps[::-1] if backwards else steps", "steps[::-1]")),
     KnownMistake(
-        "the state goes on from one row to the next: each row starts from zeros",
+        "the state is carried from one row to the next: each row starts from zeros",
         ("            h, steps = np.zeros(len(b)), np", "            steps = np"),
         ("        for row in", "        h = np.zeros(len(b))\n        for row in"),
     ),
@@ -98,10 +98,10 @@ MISTAKES = [
     KnownMistake("the bias is left out", ("h @ W_hh + b)", "h @ W_hh)")),
     KnownMistake("W_hh is transposed", ("h @ W_hh", "W_hh @ h")),
     KnownMistake("the state is not carried from step to step", ("h @ W_hh", "0 * h @ W_hh")),
-    KnownMistake("the mask is read the wrong way round: True is a step that counts", ("mask[row])", "~mask[row])")),
+    KnownMistake("the mask is read the wrong way round: True is an unmasked step", ("mask[row])", "~mask[row])")),
     KnownMistake("the mask of the first row is used for all rows", ("mask[row])", "mask[0])")),
     KnownMistake(
-        "the list of states holds one and the same array again and again, which every step changes in place",
+        "the list of states holds the same array many times, and every step changes it in place",
         ("                h = np.tanh", "                h[:] = np.tanh"),
         ("                states[row, t] = h\n", "            states[row, steps] = h\n"),
     ),

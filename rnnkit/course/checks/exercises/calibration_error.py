@@ -21,26 +21,26 @@ NUMBER = "(confidence * bins).astype(int)"
 DISTANCE = "abs(confidence[inside].mean() - is_right[inside].mean())"
 MISTAKES = [
     KnownMistake(
-        "all bins count the same: each should be weighted with its claims",
+        "all bins have the same weight: each should be weighted by its number of claims",
         ("inside.sum() * distance", "distance"),
         ("len(confidence)", "len(np.unique(number))"),
     ),
     KnownMistake(
-        "a plain mean is taken over all bins, also the empty ones: each should be weighted with its claims",
+        "a plain mean is taken over all bins, even the empty ones: each should be weighted by its number of claims",
         ("inside.sum() * distance", "distance"),
         ("len(confidence)", "bins"),
     ),
-    KnownMistake("the distances are added up: a mean is asked for", (" / len(confidence)", "")),
-    KnownMistake("the distances are not made positive, so that too high and too low cancel out", ("abs(", "(")),
+    KnownMistake("the distances are added up: the task asks for a mean", (" / len(confidence)", "")),
+    KnownMistake("the distances are not made positive: too high and too low cancel out", ("abs(", "(")),
     KnownMistake("the distances are squared", (DISTANCE, DISTANCE.replace("abs", "") + " ** 2")),
     KnownMistake(
-        "a confidence of exactly 1 falls out: it belongs to the last bin",
+        "a confidence of exactly 1 is lost: it belongs to the last bin",
         ("np.minimum((confidence * bins).astype(int), bins - 1)", NUMBER),
     ),
     KnownMistake(
-        "the middle of each bin is taken for its mean confidence", ("confidence[inside].mean()", "(k + 0.5) / bins")
+        "the middle of each bin is used as its mean confidence", ("confidence[inside].mean()", "(k + 0.5) / bins")
     ),
-    KnownMistake("there is one bin only: all claims are put together", (NUMBER, "np.zeros(len(confidence), int)")),
+    KnownMistake("there is only one bin, with all claims in it", (NUMBER, "np.zeros(len(confidence), int)")),
     KnownMistake("there are always ten bins, whatever `bins` says", ("    number", "    bins = 10\n    number")),
     KnownMistake(
         "the distance is taken for each claim, not for the means of a bin",

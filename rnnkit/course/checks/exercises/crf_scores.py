@@ -4,13 +4,16 @@ import numpy as np
 
 
 def crf_scores(random, mask, tags=4, shift=0.0):
-    """Emissions, mask, start, transitions and end, in this order; large emissions stand in the padding.
+    """Emissions, mask, start, transitions and end, in this order; the emissions in the padding are large.
 
     Args:
-        random: generator.
-        mask: of the shape `(batch, time)`.
-        tags: how many.
-        shift: added to all emissions.
+        random: generator of random numbers.
+        mask: array of shape `(batch, time)`.
+        tags: number of tags. Defaults to `4`.
+        shift: number that is added to all emissions. Defaults to `0.0`.
+
+    Returns:
+        Dictionary from name to array.
     """
     mask = np.array(mask, "bool")
     emissions = random.normal(size=(*mask.shape, tags))

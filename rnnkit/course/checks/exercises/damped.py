@@ -28,7 +28,7 @@ MISTAKES = [
     KnownMistake("the season fades, too", (" + season", " + phi**weeks * season")),
     KnownMistake("the level is left out", ("level[:, None] + ", "")),
     KnownMistake("the level fades, too", ("level[:, None]", "phi**weeks * level[:, None]")),
-    KnownMistake("the slope is left out, phi alone is added up", (" * slope[:, None]", "")),
+    KnownMistake("the slope is left out: only phi is added up", (" * slope[:, None]", "")),
 ]
 
 

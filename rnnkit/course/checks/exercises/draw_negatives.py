@@ -19,13 +19,13 @@ def reference(counts, targets, uniform):
 
 MISTAKES = [
     KnownMistake("the counts are not raised to the power of 3/4", ("counts**0.75", "counts * 1.0")),
-    KnownMistake("the power is 4/3 in the place of 3/4", ("counts**0.75", "counts ** (4 / 3)")),
+    KnownMistake("the power is 4/3 instead of 3/4", ("counts**0.75", "counts ** (4 / 3)")),
     KnownMistake("the power is 1/2, a square root", ("counts**0.75", "counts**0.5")),
     KnownMistake("all words are equally likely", ("counts**0.75", "counts**0.0")),
     KnownMistake("the rare words are likely, and not the frequent ones", ("counts**0.75", "counts**-0.75")),
     KnownMistake("the target of a pair can be drawn as its negative", ("        allowed[target] = 0\n", "")),
     KnownMistake(
-        "where the target comes out, the word behind it is taken: all others should gain in proportion",
+        "where the target is drawn, the word after it is taken: all others should gain in proportion",
         ("        allowed[target] = 0\n", ""),
         (
             'np.searchsorted(edges, uniform[pair], side="right"))',
@@ -42,12 +42,12 @@ MISTAKES = [
         ("/ allowed.sum()", "/ weights.sum()"),
     ),
     KnownMistake(
-        "the target is deleted from the table, so that all words behind it get a number that is one too small",
+        "the target is deleted from the table, and all words after it get a number that is one too small",
         ("        allowed[target] = 0\n", "        allowed = np.delete(allowed, target)\n"),
     ),
     KnownMistake("the words are counted from 1", ('side="right"))', 'side="right") + 1)')),
     KnownMistake(
-        "each number is given to the word before the one in whose part of the sum it falls",
+        "each number selects the word before the one whose part of the sum it falls in",
         ('side="right"))', 'side="right") - 1)'),
     ),
     KnownMistake("all pairs use the random numbers of the first", ("uniform[pair]", "uniform[0]")),

@@ -16,21 +16,21 @@ def reference(x, W_xh, W_hh):
 
 MISTAKES = [
     KnownMistake("the run starts at the first letter, not at the last", ("x[::-1]", "x"), ("states[::-1]", "states")),
-    KnownMistake("the states stand in the order of the run, not of the letters", ("states[::-1]", "states")),
+    KnownMistake("the states are in the order of the run, not of the letters", ("states[::-1]", "states")),
     KnownMistake("the run starts at the first letter, and its states are turned around", ("x[::-1]", "x")),
     KnownMistake("the state is not carried from step to step", ("W_hh @ h", "W_hh @ np.zeros_like(h)")),
     KnownMistake("W_hh is transposed", ("W_hh @ h", "W_hh.T @ h")),
     KnownMistake("there is no tanh", ("np.tanh(W_hh @ h + W_xh @ x_t)", "W_hh @ h + W_xh @ x_t")),
-    KnownMistake("each product goes through a tanh of its own", (" + W_xh @ x_t", ") + np.tanh(W_xh @ x_t")),
+    KnownMistake("each product goes through its own tanh", (" + W_xh @ x_t", ") + np.tanh(W_xh @ x_t")),
     KnownMistake("the first state is not zeros but ones", ("np.zeros", "np.ones")),
     KnownMistake(
-        "each state is noted down before its step, not after it",
+        "each state is stored before its step, not after it",
         ("        states.append(h)\n", ""),
         ("        h = np.tanh", "        states.append(h)\n        h = np.tanh"),
     ),
     KnownMistake("only the last state is returned", ("np.array(states[::-1])", "h")),
     KnownMistake(
-        "the list holds one and the same array again and again, which every step changes in place",
+        "the list holds the same array many times, and every step changes it in place",
         ("h = np.tanh", "h[:] = np.tanh"),
     ),
 ]

@@ -36,7 +36,7 @@ MISTAKES = [
     KnownMistake("the gradient of W_hh takes the state after the step", ("(da, h[t])", "(da, h[t + 1])")),
     KnownMistake("the gradient of W_hh is transposed", ("(da, h[t])", "(h[t], da)")),
     KnownMistake(
-        "the error counts at every step, although only the last state enters the loss",
+        "the error is added at every step, although only the last state enters the loss",
         ("W_hh.T @ da", "W_hh.T @ da + dh_T"),
     ),
     KnownMistake("the walk back ends after the last step", ("range(len(x))", "range(len(x) - 1, len(x))")),

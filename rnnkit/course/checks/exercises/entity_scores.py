@@ -40,7 +40,7 @@ MISTAKES = [
         ),
     ),
     KnownMistake(
-        "tags are compared, not entities, and O counts like the others",
+        "tags are compared, not entities, and O is treated like the others",
         ("return found", "return {(n, tag, t) for n, tags in enumerate(sentences) for t, tag in enumerate(tags)}"),
     ),
     KnownMistake("the type of an entity is not compared", ("tags[begin][2:], ", "")),
@@ -50,19 +50,19 @@ MISTAKES = [
     KnownMistake(
         "the beginning of an entity is not compared: the last word and the type are enough", (", begin, t))", ", t))")
     ),
-    KnownMistake("an entity that reaches to the end of its sentence is lost", ('[*tags, "O"]', "tags")),
+    KnownMistake("an entity that reaches the end of its sentence is lost", ('[*tags, "O"]', "tags")),
     KnownMistake(
-        "entities of different sentences are taken for one another: where an entity stands is not enough, without the "
-        "number of its sentence",
+        "entities of different sentences are confused: the position of an entity is not enough without the number of "
+        "its sentence",
         ("(number, tags[begin][2:]", "(tags[begin][2:]"),
     ),
     KnownMistake(
-        "a B right behind an entity does not begin a new one",
+        "a B right after an entity does not begin a new one",
         ('not tag.startswith("I")', 'tag == "O"'),
         ('if tag.startswith("B"):', 'if tag != "O" and (t == 0 or tags[t - 1] == "O"):'),
     ),
     KnownMistake(
-        "each I begins an entity of its own", ('not tag.startswith("I")', "True"), ('if tag.startswith("B")', "if True")
+        "each I begins a new entity", ('not tag.startswith("I")', "True"), ('if tag.startswith("B")', "if True")
     ),
     KnownMistake("entities of one word are not counted", ("if t > 0 and", "if t > begin + 1 and")),
     KnownMistake("precision and recall are swapped", ("return precision, recall", "return recall, precision")),
@@ -70,7 +70,9 @@ MISTAKES = [
         "F1 is the ordinary mean of precision and recall, not the harmonic one",
         ("2 * right / (len(there) + len(said)) if right else 0.0", "(precision + recall) / 2"),
     ),
-    KnownMistake("F1 is the product of precision and recall by their sum, without the 2", ("2 * right /", "right /")),
+    KnownMistake(
+        "F1 is the product of precision and recall by their sum, without the factor 2", ("2 * right /", "right /")
+    ),
     KnownMistake(
         "precision, recall and F1 are means over the sentences: the counts of all sentences should be added first",
         (

@@ -21,16 +21,16 @@ def reference(step, states, start, end, max_length):
 MISTAKES = [
     KnownMistake("the first token that is read is 0, not <start>", ("(len(states[0]), start)", "(len(states[0]), 0)")),
     KnownMistake(
-        "the new states are not handed on: every step starts from the first ones", ("logits, states =", "logits, _ =")
+        "the new states are not passed on: every step starts from the first ones", ("logits, states =", "logits, _ =")
     ),
     KnownMistake(
-        "<start> is read at every step, not what was said before",
+        "<start> is read at every step, not the token before",
         ("step(said, states)", "step(0 * said + start, states)"),
     ),
-    KnownMistake("a row goes on behind its <end>: there should be padding", ("np.where(finished, 0, np", "(np")),
-    KnownMistake("<end> is repeated behind the end: there should be padding", ("(finished, 0,", "(finished, end,")),
+    KnownMistake("a row continues after its <end>: there should be padding", ("np.where(finished, 0, np", "(np")),
+    KnownMistake("<end> is repeated after the end: there should be padding", ("(finished, 0,", "(finished, end,")),
     KnownMistake(
-        "<end> itself is taken for padding",
+        "<end> itself is replaced by padding",
         (
             "        said = np.where(finished, 0, np.argmax(logits, axis=1))\n",
             "        said = np.argmax(logits, axis=1)\n",
@@ -40,19 +40,19 @@ MISTAKES = [
     KnownMistake("all rows stop when the first one ends", ("np.where(finished, 0", "np.where(finished.any(), 0")),
     KnownMistake("no row stops before all have ended", ("np.where(finished, 0", "np.where(finished.all(), 0")),
     KnownMistake(
-        "a row that has ended speaks again two steps later: once finished, it should stay so",
+        "a row that has ended starts again two steps later: once finished, it should stay finished",
         ("finished = finished | (said == end)", "finished = said == end"),
     ),
-    KnownMistake("the least likely token is said, not the most likely one", ("argmax", "argmin")),
+    KnownMistake("the least likely token is chosen, not the most likely one", ("argmax", "argmin")),
     KnownMistake(
-        "<start> stands in front of what is returned", ("start), []", "start), [np.full(len(states[0]), start)]")
+        "<start> is the first of the returned tokens", ("start), []", "start), [np.full(len(states[0]), start)]")
     ),
     KnownMistake("there is one step too few", ("range(max_length)", "range(max_length - 1)")),
     KnownMistake(
-        "the rows of what is returned are steps, and its columns the rows of the batch",
+        "the rows of the result are steps, and its columns are the rows of the batch",
         ("(columns, axis=1)", "(columns, axis=0)"),
     ),
-    KnownMistake("only what was said last is returned", ("np.stack(columns, axis=1)", "said")),
+    KnownMistake("only the last tokens are returned", ("np.stack(columns, axis=1)", "said")),
 ]
 
 

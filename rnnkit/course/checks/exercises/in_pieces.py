@@ -33,25 +33,23 @@ MISTAKES = [
         ("initial_state=states", "initial_state=states and [states[0], 0 * states[1], states[2], 0 * states[3]]"),
     ),
     KnownMistake(
-        "h and C change places", ("initial_state=states", "initial_state=states and [states[i] for i in (1, 0, 3, 2)]")
+        "h and C are swapped", ("initial_state=states", "initial_state=states and [states[i] for i in (1, 0, 3, 2)]")
     ),
     KnownMistake(
-        "the states of the two layers change places",
+        "the states of the two layers are swapped",
         ("initial_state=states", "initial_state=states and states[2:] + states[:2]"),
     ),
     KnownMistake(
-        "every piece starts from the states behind the first one",
+        "every piece starts from the states after the first one",
         ("outputs, *states = stack", "outputs, *new = stack"),
         ("        pieces.append", "        states = states or new\n        pieces.append"),
     ),
-    KnownMistake("the mask is not handed on: padding leaks in", (", mask=mask[:, piece]", "")),
+    KnownMistake("the mask is not passed on: padding leaks in", (", mask=mask[:, piece]", "")),
     KnownMistake(
         "every piece gets the mask of the first one", ("mask[:, piece]", "mask[:, :length][:, : x[:, piece].shape[1]]")
     ),
     KnownMistake("the last, shorter piece is left out", ("x.shape[1], length)", "x.shape[1] - length + 1, length)")),
-    KnownMistake(
-        "the pieces lie behind one another along the batch, not along time", ("(pieces, axis=1)", "(pieces, axis=0)")
-    ),
+    KnownMistake("the pieces are joined along the batch, not along time", ("(pieces, axis=1)", "(pieces, axis=0)")),
 ]
 
 
@@ -72,8 +70,8 @@ def cases(random):
     ]
 
 
-def that_count(answers, arguments):
-    """The outputs, with zeros where the mask is False: what stands there may be anything."""
+def unmasked(answers, arguments):
+    """The outputs, with zeros where the mask is False: anything may be there."""
     return {"outputs": answers["outputs"] * arguments["mask"][..., None]}
 
 
@@ -83,5 +81,5 @@ in_pieces = Check(
     cases,
     returns={"outputs": ["batch", "time", "units"]},
     mistakes=MISTAKES,
-    measure=that_count,
+    measure=unmasked,
 )

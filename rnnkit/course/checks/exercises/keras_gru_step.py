@@ -1,4 +1,4 @@
-"""Lesson 04: one step of the GRU as Keras has it, for a batch."""
+"""Lesson 04: one step of Keras's GRU, for a batch."""
 
 import numpy as np
 
@@ -17,14 +17,15 @@ def reference(x, h, kernel, recurrent_kernel, bias):
 
 MISTAKES = [
     KnownMistake(
-        "the reset gate comes before the product, as in the deck: here it comes after it",
+        "the reset gate comes before the product, as in Chung et al.: in Keras it comes after it",
         ("r * h_h", "(r * h) @ np.split(recurrent_kernel, 3, axis=1)[2] + np.split(bias[1], 3)[2]"),
     ),
     KnownMistake(
-        "z is the other way round, as in the deck: here it keeps the old state", ("z * h + (1 - z)", "(1 - z) * h + z")
+        "z is the other way round, as in Chung et al.: in Keras it keeps the state",
+        ("z * h + (1 - z)", "(1 - z) * h + z"),
     ),
     KnownMistake(
-        "z and r are swapped, as in PyTorch: here the columns of z come first",
+        "z and r are swapped, as in PyTorch: in Keras the columns of z come first",
         ("x_z, x_r, x_h", "x_r, x_z, x_h"),
         ("h_z, h_r, h_h", "h_r, h_z, h_h"),
     ),
@@ -42,14 +43,14 @@ MISTAKES = [
         ("h @ recurrent_kernel + bias[1]", "h @ recurrent_kernel + bias[0]"),
     ),
     KnownMistake(
-        "both biases are added to the part of x, so that the reset gate does not reach the second one",
+        "both biases are added to the part of x, and the reset gate does not reach the second one",
         ("+ bias[0]", "+ bias.sum(axis=0)"),
         ("h @ recurrent_kernel + bias[1]", "h @ recurrent_kernel"),
     ),
     KnownMistake("the reset gate is not used", ("r * h_h", "h_h")),
     KnownMistake("the reset gate multiplies the part of x, too", ("x_h + r * h_h", "r * (x_h + h_h)")),
     KnownMistake("the reset gate multiplies the part of x, not that of h", ("x_h + r * h_h", "r * x_h + h_h")),
-    KnownMistake("1 - r stands in the place of r", ("r * h_h", "(1 - r) * h_h")),
+    KnownMistake("1 - r is used instead of r", ("r * h_h", "(1 - r) * h_h")),
     KnownMistake("the reset gate multiplies the old state in the last line, too", ("return z * h", "return z * r * h")),
     KnownMistake("the gates have no sigmoid", ("sigmoid(x_z + h_z)", "x_z + h_z"), ("sigmoid(x_r + h_r)", "x_r + h_r")),
     KnownMistake("the candidate goes through a sigmoid, not through the tanh", ("np.tanh", "sigmoid")),

@@ -23,9 +23,7 @@ MISTAKES = [
     KnownMistake(
         "the sum runs over the tag that follows, not over the tag before", ("(ways, axis=1)", "(ways, axis=2)")
     ),
-    KnownMistake(
-        "there is a maximum in the place of the sum: that is Viterbi", ("np.logaddexp.reduce(ways", "np.max(ways")
-    ),
+    KnownMistake("there is a maximum instead of the sum: that is Viterbi", ("np.logaddexp.reduce(ways", "np.max(ways")),
     KnownMistake("the last line takes a maximum, not the sum", ("np.logaddexp.reduce(alpha", "np.max(alpha")),
     KnownMistake("the scores of the first tag, `start`, are left out", ("start + ", "")),
     KnownMistake("the scores of the last tag, `end`, are left out", ("alpha + end", "alpha")),
@@ -37,7 +35,7 @@ MISTAKES = [
     ),
     KnownMistake("alpha becomes 0 at padding: it should stay as it is", ("following, alpha)", "following, 0)")),
     KnownMistake(
-        "the emissions of padding are taken for zeros, but its moves count",
+        "the emissions of padding are treated as zeros, but its transitions are added",
         ("emissions[:, t] +", "emissions[:, t] * mask[:, t, None] +"),
         ("np.where(mask[:, t, None], following, alpha)", "following"),
     ),

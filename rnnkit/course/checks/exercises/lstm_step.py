@@ -22,10 +22,10 @@ MISTAKES = [
     KnownMistake("h_{t-1} does not reach the gates", (" + h @ recurrent_kernel", "")),
     KnownMistake("x_t does not reach the gates", ("x @ kernel + ", "")),
     KnownMistake(
-        "the kernels are exchanged: `kernel` belongs to x, and `recurrent_kernel` to h",
+        "the kernels are swapped: `kernel` belongs to x, and `recurrent_kernel` to h",
         ("x @ kernel + h @ recurrent_kernel", "np.hstack([h, x]) @ np.vstack([kernel, recurrent_kernel])"),
     ),
-    KnownMistake("the gates look at C_{t-1} in the place of h_{t-1}", ("h @ recurrent_kernel", "C @ recurrent_kernel")),
+    KnownMistake("the gates read C_{t-1} instead of h_{t-1}", ("h @ recurrent_kernel", "C @ recurrent_kernel")),
     KnownMistake(
         "the recurrent kernel of each gate is transposed",
         ("h @ recurrent_kernel", "h @ np.hstack([W.T for W in np.split(recurrent_kernel, 4, axis=1)])"),
@@ -38,7 +38,7 @@ MISTAKES = [
     ),
     KnownMistake("the columns of the candidate and the output gate are swapped", ("candidate, o =", "o, candidate =")),
     KnownMistake(
-        "the columns of the gates are taken in turns (every fourth one), but each gate's stand together",
+        "the columns of the gates are taken in turns (every fourth one), but those of each gate are side by side",
         ("np.split(", "np.moveaxis(("),
         (", 4, axis=1)", ").reshape(len(x), -1, 4), 2, 0)"),
     ),
@@ -52,7 +52,7 @@ MISTAKES = [
     KnownMistake("the candidate has no tanh", ("np.tanh(candidate)", "candidate")),
     KnownMistake("the forget gate is not used", ("sigmoid(f) * C", "C")),
     KnownMistake("the input gate is not used", ("sigmoid(i) * ", "")),
-    KnownMistake("1 - f stands in the place of the input gate", ("sigmoid(i)", "(1 - sigmoid(f))")),
+    KnownMistake("1 - f is used instead of the input gate", ("sigmoid(i)", "(1 - sigmoid(f))")),
     KnownMistake("the output gate is not used", ("sigmoid(o) * ", "")),
     KnownMistake("the new h has no tanh around C", ("np.tanh(new_C)", "new_C")),
     KnownMistake("the new h is made from the old C", ("np.tanh(new_C)", "np.tanh(C)")),

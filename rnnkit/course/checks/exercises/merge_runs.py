@@ -23,12 +23,12 @@ def reference(forward, backward, lengths, mode):
 MISTAKES = [
     KnownMistake("the backward run is not turned around: its first state belongs to the last step", ("[::-1]", "")),
     KnownMistake(
-        "the backward run is turned around with its padding: turn around the n steps that count, row by row",
+        "the backward run is turned around with its padding: turn around its first n steps, row by row",
         ("        aligned[row, :n] = backward[row, :n][::-1]\n", "        aligned[row] = backward[row][::-1]\n"),
     ),
     KnownMistake(
-        "the backward run is turned around with its padding, and nothing is set to zero behind the ends: "
-        "turn around the n steps that count, row by row",
+        "the backward run is turned around with its padding, and nothing is set to zero after the ends: "
+        "turn around its first n steps, row by row",
         ("        aligned[row, :n] = backward[row, :n][::-1]\n", "        aligned[row] = backward[row][::-1]\n"),
         ("np.where(counts[:, :, None], merge(forward, aligned), 0)", "merge(forward, aligned)"),
     ),
@@ -50,17 +50,17 @@ MISTAKES = [
         ("merge(forward, aligned)", "merge(turned, aligned)"),
     ),
     KnownMistake(
-        "what stands behind the ends is merged as well: these outputs should be zeros",
+        "what comes after the ends is merged, too: these outputs should be zeros",
         (
             "np.where(counts[:, :, None], merge(forward, aligned), 0)",
             "merge(forward, np.where(counts[:, :, None], aligned, backward))",
         ),
     ),
     KnownMistake(
-        "behind the ends, only the backward half is set to zero",
+        "after the ends, only the backward half is set to zero",
         ("np.where(counts[:, :, None], merge(forward, aligned), 0)", "merge(forward, aligned)"),
     ),
-    KnownMistake("the last step that counts is set to zero, too", ("< lengths[:, None]", "< lengths[:, None] - 1")),
+    KnownMistake("the last step of each row is set to zero, too", ("< lengths[:, None]", "< lengths[:, None] - 1")),
     KnownMistake("the backward half comes first in concat", ("np.concatenate([a, b]", "np.concatenate([b, a]")),
     KnownMistake("ave is a sum: it is not divided by 2", ("(a + b) / 2", "a + b")),
     KnownMistake(
@@ -88,7 +88,7 @@ MISTAKES = [
         ("merge(forward[rows, last], backward[rows, last])", "merge(forward[:, 0], backward[:, 0])"),
     ),
     KnownMistake(
-        "the summary is the mean of the outputs over the steps that count",
+        "the summary is the mean of the outputs over the n steps",
         ("merge(forward[rows, last], backward[rows, last])", "outputs.sum(axis=1) / lengths[:, None]"),
     ),
 ]

@@ -22,21 +22,21 @@ def reference(W, U, words, targets, negatives, rate):
 
 MISTAKES = [
     KnownMistake(
-        "a row of W that is in the batch twice changes once: `W[rows] -= ...` keeps the last change only",
+        "a row of W that is in the batch twice changes once: `W[rows] -= ...` keeps only the last change",
         ("np.subtract.at(new_W, words, rate", "new_W[words] -= (rate"),
     ),
     KnownMistake(
-        "a row of U that is in the batch twice changes once: `U[rows] -= ...` keeps the last change only",
+        "a row of U that is in the batch twice changes once: `U[rows] -= ...` keeps only the last change",
         ("np.subtract.at(new_U, chosen, rate", "new_U[chosen] -= (rate"),
     ),
     KnownMistake(
-        "a row that is in the batch twice changes once, in both tables: `W[rows] -= ...` keeps the last change only",
+        "a row that is in the batch twice changes once, in both tables: `W[rows] -= ...` keeps only the last change",
         ("np.subtract.at(new_W, words, rate", "new_W[words] -= (rate"),
         ("np.subtract.at(new_U, chosen, rate", "new_U[chosen] -= (rate"),
     ),
     KnownMistake(
-        "a row of U that one pair has twice, as a negative that was drawn twice, changes once for it: "
-        "`U[rows] -= ...` keeps the last change only",
+        "a row of U that one pair has twice, because a negative was drawn twice, changes once: `U[rows] -= ...` keeps "
+        "only the last change",
         (
             "    np.subtract.at(new_U, chosen, rate * error[:, :, None] * h[:, None])\n",
             "    for pair, rows in enumerate(chosen):\n        new_U[rows] -= rate * np.outer(error[pair], h[pair])\n",
@@ -57,7 +57,7 @@ MISTAKES = [
         ("* h[:, None])", "* changed_W[words][:, None])"),
     ),
     KnownMistake(
-        "the pairs are trained one after the other, each with the tables that the one before has changed",
+        "the pairs are trained one after the other, each with the tables that the pair before it changed",
         (
             "    h = W[words]\n",
             "    if len(words) > 1:\n"
@@ -67,7 +67,7 @@ MISTAKES = [
             "    h = W[words]\n",
         ),
     ),
-    KnownMistake("the step goes uphill: mind the sign of the errors", ("answer - wanted", "wanted - answer")),
+    KnownMistake("the step goes uphill: check the sign of the errors", ("answer - wanted", "wanted - answer")),
     KnownMistake(
         "the target counts as wrong, like a negative", ("    wanted[:, 0] = 1\n", ""), ("wanted == 1", "wanted > 1")
     ),
@@ -94,7 +94,7 @@ MISTAKES = [
         ("rate * error[:, :, None]", "rate * (error * wanted)[:, :, None]"),
     ),
     KnownMistake(
-        "W does not hear of the negatives: its gradient is the one of the target alone",
+        "the negatives do not reach W: its gradient is that of the target alone",
         ("error, U[chosen]))", "error * wanted, U[chosen]))"),
     ),
     KnownMistake("U does not change", ("rate * error[:, :, None]", "0 * error[:, :, None]")),
@@ -104,7 +104,7 @@ MISTAKES = [
     ),
     KnownMistake("the rate is not used", ("    h = W[words]\n", "    h, rate = W[words], 1\n")),
     KnownMistake(
-        "a softmax over the target and its negatives stands in the place of a yes or no for each",
+        "there is a softmax over the target and its negatives instead of a yes or no for each",
         ("1 / (1 + np.exp(-np.einsum(", "np.exp(np.einsum("),
         ("U[chosen])))\n", "U[chosen]))\n    answer = answer / answer.sum(axis=1, keepdims=True)\n"),
         ("1 - answer)).sum()", "1)).sum()"),

@@ -15,7 +15,7 @@ def reference(vectors):
 
 MISTAKES = [
     KnownMistake(
-        "the vectors are not scaled to length one, so that a long one counts for more",
+        "the vectors are not scaled to length one, and long ones count for more",
         (" / np.linalg.norm(vectors, axis=1, keepdims=True)", ""),
         (" - 1) /", " - (vectors**2).sum(axis=1)) /"),
     ),
@@ -38,7 +38,7 @@ MISTAKES = [
         "each column is scaled to length one: a word is a row", ("axis=1, keepdims=True)", "axis=0, keepdims=True)")
     ),
     KnownMistake(
-        "the whole table is divided by one number: each row has a length of its own",
+        "the whole table is divided by one number: each row has its own length",
         ("np.linalg.norm(vectors, axis=1, keepdims=True)", "np.linalg.norm(vectors)"),
     ),
     KnownMistake(

@@ -27,7 +27,7 @@ MISTAKES = [
     KnownMistake("there are residuals although residual is False", ("residual and ", "")),
     KnownMistake("the lowest layer has a residual, too: it has no layer below it", ("index > 0", "index >= 0")),
     KnownMistake("only the highest layer has a residual", ("index > 0", "index == len(cells) - 1")),
-    KnownMistake("the residual adds x, not what the layer below hands on", ("y + below", "y + x[:, t]")),
+    KnownMistake("the residual adds x, not the output of the layer below", ("y + below", "y + x[:, t]")),
     KnownMistake(
         "the residual goes into the state as well: only the output is a sum",
         ("y = y + below", "y = y + below; states[first] = y"),
@@ -36,7 +36,7 @@ MISTAKES = [
         "the layers do not keep their states: each step starts from those at the start",
         ("            states[first:last] = new\n", ""),
     ),
-    KnownMistake("the states at the start are taken for zeros", ("list(states)", "[0 * state for state in states]")),
+    KnownMistake("the states at the start are replaced by zeros", ("list(states)", "[0 * state for state in states]")),
     KnownMistake(
         "the last states are returned in the order from the top layer down", (", states\n", ", states[::-1]\n")
     ),
@@ -53,7 +53,7 @@ MISTAKES = [
     ),
     KnownMistake("the states of every layer are those of the lowest", ("            first = last\n", "")),
     KnownMistake(
-        "each layer reads what the layer below put out one step before",
+        "each layer reads the output of the layer below from one step before",
         ("cell.project(below)", "cell.project(before[index] if index else below)"),
         ("    for t in", "    before = [0 * states[0]] * len(cells)\n    for t in"),
         ("            first = last\n", "            first = last\n            after = after + [y]\n"),

@@ -27,9 +27,9 @@ MISTAKES = [
         ("f[T] * left[T - 1]", "f[T] * np.where(np.arange(len(f)) < T, added, 0)"),
     ),
     KnownMistake("the products of the gates are returned without what was added", ("= added[T]", "= 1")),
-    KnownMistake("1 - f stands in the place of f", ("f[T] * left", "(1 - f[T]) * left")),
+    KnownMistake("1 - f is used instead of f", ("f[T] * left", "(1 - f[T]) * left")),
     KnownMistake(
-        "the parcels lie on the belt before their step", ("return left", "return left + np.triu([added] * len(f), 1)")
+        "the parcels are on the belt before their step", ("return left", "return left + np.triu([added] * len(f), 1)")
     ),
     KnownMistake("the parcel of step T itself is left out", ("return left", "return left - np.diag(added)")),
     KnownMistake(

@@ -1,4 +1,4 @@
-"""Lesson 03: an LSTM of one unit, set by hand, that adds marked numbers and starts afresh where it is told to."""
+"""Lesson 03: an LSTM of one unit, set by hand, that adds marked numbers and starts again at each reset."""
 
 import numpy as np
 
@@ -16,20 +16,20 @@ MISTAKES = [
     KnownMistake("a reset changes nothing", ("[0, -24, 0, 0]", "[0, 0, 0, 0]")),
     KnownMistake("a reset shuts the input gate, not the forget gate", ("[0, -24, 0, 0]", "[-24, 0, 0, 0]")),
     KnownMistake(
-        "a reset shuts the input gate, too, so that a marked number at a reset is lost",
+        "a reset shuts the input gate, too, and a marked number at a reset is lost",
         ("[0, -24, 0, 0]", "[-24, -24, 0, 0]"),
     ),
     KnownMistake(
-        "a reset shuts the output gate: that hides the belt for one step, and does not empty it",
+        "a reset shuts the output gate: that hides the belt for one step, but does not empty it",
         ("[0, -24, 0, 0]", "[0, 0, 0, -24]"),
     ),
     KnownMistake(
-        "a reset shuts the output gate, too, so that a marked number at a reset is hidden for a step",
+        "a reset shuts the output gate, too, and a marked number at a reset is hidden for a step",
         ("[0, -24, 0, 0]", "[0, -24, 0, -24]"),
     ),
     KnownMistake("a reset leaves the forget gate half open", ("[0, -24, 0, 0]", "[0, -12, 0, 0]")),
     KnownMistake(
-        "a reset opens the input gate, so that a number counts that is not marked",
+        "a reset opens the input gate, and a number that is not marked is added",
         ("[0, -24, 0, 0]", "[24, -24, 0, 0]"),
     ),
     KnownMistake(
@@ -37,7 +37,7 @@ MISTAKES = [
         ("[24, 0, 0, 0], [0, -24, 0, 0]", "[0, -24, 0, 0], [24, 0, 0, 0]"),
     ),
     KnownMistake(
-        "the gates are shut and open no further than with the pencil: they leak",
+        "the gates open and shut no further than in the example on paper: they leak",
         ("[24, 0, 0, 0], [0, -24, 0, 0]", "[8, 0, 0, 0], [0, -8, 0, 0]"),
         ("[-12, 12, 0, 12]", "[-4, 4, 0, 4]"),
     ),
@@ -48,7 +48,7 @@ MISTAKES = [
     KnownMistake("the forget gate is half open where nothing is reset", (" 12, 0, 12]", " 0, 0, 12]")),
     KnownMistake("the forget gate is shut where nothing is reset", (" 12, 0, 12]", " -12, 0, 12]")),
     KnownMistake("the output gate is half open, or the input gate at a marker", ("0, 12]", "0, 0]")),
-    KnownMistake("the belt carries whole numbers, which the tanh bends: a quarter of each", ("1 / 4", "1")),
+    KnownMistake("the belt carries whole numbers, which the tanh bends: take a quarter of each", ("1 / 4", "1")),
     KnownMistake(
         "the columns of the input and the forget gate are swapped: the order is i, f, C, o",
         ("[24, 0, 0, 0]", "[0, 24, 0, 0]"),
@@ -68,8 +68,8 @@ SEQUENCES = {  # steps of (number, marker, reset)
     "the sum with a marked number at the reset": [(0.2, 1, 0), (0.3, 1, 1)],
     "the sum one step after a marked number at the reset": [(0.2, 1, 0), (0.3, 1, 1), (0.5, 0, 0)],
     "the sum where the reset is the last step": [(0.6, 1, 0), (0.5, 0, 1)],
-    "the sum with fifty unmarked numbers behind a reset": [(0.2, 0, 1), *[(0.5, 0, 0)] * 50],
-    "the sum with fifty unmarked numbers behind two marked ones": [(0.4, 1, 0), (0.5, 1, 0), *[(0.5, 0, 0)] * 50],
+    "the sum with fifty unmarked numbers after a reset": [(0.2, 0, 1), *[(0.5, 0, 0)] * 50],
+    "the sum with fifty unmarked numbers after two marked ones": [(0.4, 1, 0), (0.5, 1, 0), *[(0.5, 0, 0)] * 50],
 }
 
 

@@ -1,4 +1,4 @@
-"""Lesson 03: an LSTM over padded sequences, with a mask handled right."""
+"""Lesson 03: an LSTM over padded sequences, with the mask handled correctly."""
 
 import numpy as np
 
@@ -21,10 +21,10 @@ def reference(step, x, mask, units):
 
 MISTAKES = [
     KnownMistake("padding leaks into the state: the mask is not used", ("counts = mask[:, t, None]", "counts = True")),
-    KnownMistake("padding leaks into C: the mask holds back h alone", ("np.where(counts, new_C, C)", "new_C")),
-    KnownMistake("padding leaks into h: the mask holds back C alone", ("np.where(counts, new_h, h)", "new_h")),
+    KnownMistake("padding leaks into C: only h is masked", ("np.where(counts, new_C, C)", "new_C")),
+    KnownMistake("padding leaks into h: only C is masked", ("np.where(counts, new_h, h)", "new_h")),
     KnownMistake(
-        "the mask holds back the outputs, but padding leaks into the states behind them",
+        "the outputs are masked, but padding leaks into the states",
         ("np.where(counts, new_h, h)", "new_h"),
         ("np.where(counts, new_C, C)", "new_C"),
         ("append(h)", "append(np.where(counts, h, outputs[-1] if t else 0))"),
@@ -45,17 +45,17 @@ MISTAKES = [
         ("np.where(counts, new_h, h)", "np.where(counts, new_h, 0)"),
     ),
     KnownMistake(
-        "the padding is taken to stand on the right, whatever the mask says",
+        "the padding is assumed to be on the right, whatever the mask says",
         ("mask[:, t, None]", "t < mask.sum(axis=1, keepdims=True)"),
     ),
     KnownMistake(
-        "h and C are one and the same array from the start, which the steps change in place",
+        "h and C start as the same array, and the steps change it in place",
         ("h = np.where(", "h[:] = np.where("),
         ("C = np.where(", "C[:] = np.where("),
         ("append(h)", "append(h.copy())"),
     ),
     KnownMistake(
-        "the list of outputs holds one and the same array again and again, which every step changes in place",
+        "the list of outputs holds the same array many times, and every step changes it in place",
         ("h = C = np.zeros((len(x), units))", "h, C = np.zeros((2, len(x), units))"),
         ("h = np.where(", "h[:] = np.where("),
     ),
@@ -67,18 +67,18 @@ MISTAKES = [
         "the outputs are what the step returned, masked or not: a masked step should repeat the output before",
         ("append(h)", "append(new_h)"),
     ),
-    KnownMistake("the mask is read the wrong way round: True is a step that counts", ("= mask[", "= ~mask[")),
-    KnownMistake("each step looks at the mask of the step before", ("mask[:, t, None]", "mask[:, t - 1, None]")),
+    KnownMistake("the mask is read the wrong way round: True is an unmasked step", ("= mask[", "= ~mask[")),
+    KnownMistake("each step uses the mask of the step before", ("mask[:, t, None]", "mask[:, t - 1, None]")),
     KnownMistake("the mask of the first row is used for all rows", ("mask[:, t, None]", "mask[:1, t, None]")),
-    KnownMistake("a step counts for no row if it is padding in one of them", ("mask[:, t, None]", "mask[:, t].all()")),
-    KnownMistake("a step counts for all rows if it counts in one of them", ("mask[:, t, None]", "mask[:, t].any()")),
+    KnownMistake("a step is masked in all rows if it is masked in one", ("mask[:, t, None]", "mask[:, t].all()")),
+    KnownMistake("a step is unmasked in all rows if it is unmasked in one", ("mask[:, t, None]", "mask[:, t].any()")),
     KnownMistake("h is not carried from step to step", ("x[:, t], h, C", "x[:, t], 0 * h, C")),
     KnownMistake("C is not carried from step to step", ("x[:, t], h, C", "x[:, t], h, 0 * C")),
     KnownMistake("no state is carried from step to step", ("x[:, t], h, C", "x[:, t], 0 * h, 0 * C")),
-    KnownMistake("h and C are swapped when they are handed to the step", ("x[:, t], h, C", "x[:, t], C, h")),
+    KnownMistake("h and C are swapped when they are passed to the step", ("x[:, t], h, C", "x[:, t], C, h")),
     KnownMistake("the outputs are those of C, not of h", ("append(h)", "append(C)")),
     KnownMistake(
-        "each output is noted down before its step, not after it",
+        "each output is stored before its step, not after it",
         ("        outputs.append(h)\n", ""),
         ("        new_h,", "        outputs.append(h)\n        new_h,"),
     ),

@@ -34,10 +34,10 @@ MISTAKES = [
         "in the last, shorter chunk the steps back are counted from its end", ("begin - (k2 - k1)", "end - k2")
     ),
     KnownMistake(
-        "the losses of the steps before a chunk count once more, with the losses of the chunk",
+        "the losses of the steps before a chunk are counted again, with the losses of the chunk",
         ("dh[t] if t >= begin else 0", "dh[t]"),
     ),
-    KnownMistake("only the loss of the last step of each chunk counts", ("t >= begin", "t == end - 1")),
+    KnownMistake("only the loss of the last step of each chunk is used", ("t >= begin", "t == end - 1")),
     KnownMistake("the last, shorter chunk is left out", ("(0, len(x), k1)", "(0, len(x) - k1 + 1, k1)")),
     KnownMistake(
         "only the last chunk is returned",

@@ -1,4 +1,4 @@
-"""Lesson 04: the weights of Keras's GRU, with the reset before the product, as the deck writes them."""
+"""Lesson 04: the weights of Keras's GRU, with the reset before the product, in the form of Chung et al. (2014)."""
 
 import numpy as np
 
@@ -12,20 +12,18 @@ def reference(kernel, recurrent_kernel):
 
 
 MISTAKES = [
-    KnownMistake("z is left as it is, but it is the other way round in the deck", ("-z", "z")),
-    KnownMistake(
-        "1 minus the weights of z is taken: it is the gate that turns round, not its weights", ("-z", "1 - z")
-    ),
+    KnownMistake("z is left as it is, but it is the other way round in Chung et al.", ("-z", "z")),
+    KnownMistake("1 minus the weights of z is taken: the gate becomes 1 - z, not its weights", ("-z", "1 - z")),
     KnownMistake("the weights of r are negated, too", ("-z, r", "-z, -r")),
-    KnownMistake("the weights of r are negated in the place of those of z", ("-z, r", "z, -r")),
+    KnownMistake("the weights of r are negated instead of those of z", ("-z, r", "z, -r")),
     KnownMistake("all weights are negated: only z is the other way round", ("-z, r, candidate", "-z, -r, -candidate")),
     KnownMistake("z and r are swapped: the order is z, r, h~", ("z, r, candidate =", "r, z, candidate =")),
     KnownMistake("the columns are read in the order h~, z, r", ("z, r, candidate =", "candidate, z, r =")),
     KnownMistake(
-        "the weights of x stand before those of h", ("[recurrent_kernel, kernel]", "[kernel, recurrent_kernel]")
+        "the weights of x come before those of h", ("[recurrent_kernel, kernel]", "[kernel, recurrent_kernel]")
     ),
     KnownMistake(
-        "the matrices are not transposed: in the deck they stand on the left of [h, x]",
+        "the matrices are not transposed: in Chung et al. they are to the left of [h, x]",
         ("kernel]).T, 3)", "kernel]), 3, axis=1)"),
     ),
     KnownMistake(
@@ -44,6 +42,6 @@ def cases(random):
 
 
 SHAPE = ["units", "units + inputs"]
-keras_to_deck = Check(
-    "keras_to_deck", reference, cases, returns={"W_z": SHAPE, "W_r": SHAPE, "W": SHAPE}, mistakes=MISTAKES
+keras_to_chung = Check(
+    "keras_to_chung", reference, cases, returns={"W_z": SHAPE, "W_r": SHAPE, "W": SHAPE}, mistakes=MISTAKES
 )
