@@ -29,12 +29,8 @@ from rnnkit.datasets.data_file import data_file
 SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"]
 DEVICES = ["null", "zero", "full", "random", "urandom"]
 VIEW = "/proc"  # where the new root is mounted at first: a folder that every Linux has
-INSTALLED = [
-    "*-packages",
-    "python*/*-packages",
-    "lib*/python*/*-packages",
-    "local/lib*/python*/*-packages",
-]  # below a prefix
+LIBRARIES = ["python*", "lib*/python*", "local/lib*/python*"]  # where Python keeps its packages, below a prefix
+INSTALLED = ["*-packages", *(f"{library}/*-packages" for library in LIBRARIES)]
 NOBODY = 65534
 OUT_OF_MEMORY = 99  # exit status of a supervisor
 BEGUN = b"+"
@@ -65,8 +61,7 @@ def visible_folders() -> list[str]:
     """Lists what a submission may read: the system's folders, Python's, this package and its data.
 
     Returns:
-        Absolute paths, none inside another: each as it is spelled here and, if that goes through links, as it really
-        is.
+        Absolute paths, none inside another: each as it is spelled here and, if that goes through links, the real one.
     """
     package = pathlib.Path(rnnkit.__file__).parent
     python = {sys.prefix, sys.base_prefix, *(path for path in sys.path if path.endswith("-packages"))}
@@ -139,7 +134,7 @@ def confine(folders: Iterable[str]) -> None:
 
 
 def unused_name(name, paths):
-    """A folder at the top of the file system, of that name or a longer one, in which none of the paths is."""
+    """Returns a folder at the top of the file system, of that name or a longer one, that contains none of the paths."""
     taken = {path.split("/")[1] for path in paths}
     while name in taken:
         name += "_"
