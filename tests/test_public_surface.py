@@ -37,6 +37,8 @@ NO_EXAMPLE = {
     "datasets.wikigold": "is downloaded",
 }
 
+VARIADIC = {"course.checks.KnownMistake": "takes as many changes as a mistake needs"}
+
 
 def public_names():
     for module in MODULES:
@@ -161,7 +163,9 @@ def problems_of(name, thing):
 
 @pytest.mark.parametrize("name", list(public_names()))
 def test_public_name(name):
-    problems = list(problems_of(name, public(name)))
+    problems = [
+        problem for problem in problems_of(name, public(name)) if name not in VARIADIC or "takes *" not in problem
+    ]
     assert not problems, "\n".join([name, *problems])
 
 

@@ -26,8 +26,6 @@ from rnnkit.plotting.style import (
     style,
 )
 
-COLOURS, GREY, labelled_points = COLORS, GRAY, labeled_points  # until the lessons are switched
-
 __all__ = [
     "BLUE",
     "COLORS",

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-import numpy as np
-
 from rnnkit.annotations import Tokens
+from rnnkit.arguments import check_integer
 
 
 class NGram:
@@ -48,9 +47,7 @@ class NGram:
     """
 
     def __init__(self, order: int, ends: bool = True, vocabulary: Iterable[str] | None = None):
-        if isinstance(order, bool) or not isinstance(order, (int, np.integer)) or order < 1:
-            raise ValueError(f"NGram expected order to be an integer of at least 1, received {order!r}.")
-        self.order = int(order)
+        self.order = check_integer("NGram", "order", order)
         self.ends = ends
         self.vocabulary = None if vocabulary is None else set(vocabulary)
         self._counts: Counter[tuple[str | None, ...]] | None = None

@@ -109,7 +109,7 @@ class SkipGram(_WordVectors):
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
-        centres: integers `(batch,)`, the center words.
+        centers: integers `(batch,)`, the center words.
         candidates: integers `(batch, n)`, the words to score. Defaults to `None`: all words.
 
     Returns:
@@ -135,17 +135,17 @@ class SkipGram(_WordVectors):
         "Recurrent neural networks", lecture, 2019; Jumadinova, "Recurrent neural networks (RNN)", lecture, 2021.
     """
 
-    def __call__(self, centres: Tensor, candidates: Tensor = None, **kwargs: Any) -> Tensor:
-        self._check_range("centres", centres)
+    def __call__(self, centers: Tensor, candidates: Tensor = None, **kwargs: Any) -> Tensor:
+        self._check_range("centers", centers)
         self._check_range("candidates", candidates)
-        return super().__call__(centres, candidates=candidates, **kwargs)
+        return super().__call__(centers, candidates=candidates, **kwargs)
 
-    def call(self, centres: Tensor, candidates: Tensor = None) -> Tensor:
-        self._check_ids("centres", centres, rank=1)
-        return self._scores(ops.take(self.vector_table, centres, axis=0), candidates)
+    def call(self, centers: Tensor, candidates: Tensor = None) -> Tensor:
+        self._check_ids("centers", centers, rank=1)
+        return self._scores(ops.take(self.vector_table, centers, axis=0), candidates)
 
-    def compute_output_shape(self, centres_shape: Shape, candidates_shape: Shape = None) -> Shape:
-        return self._scores_shape(centres_shape, candidates_shape)
+    def compute_output_shape(self, centers_shape: Shape, candidates_shape: Shape = None) -> Shape:
+        return self._scores_shape(centers_shape, candidates_shape)
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")

@@ -1,8 +1,8 @@
 """How `Word2Vec` trains: in NumPy, on blocks of text, on two threads.
 
-The two models here, `SkipGram` and `CBOW`, are those of `layers.py`, with the same tables of vectors and the same
-scores. The Keras layers score one batch of ids on any backend, and an optimizer of Keras trains them with a loss of
-your choice: they are for building your own models. The classes here only compute the gradients of negative sampling,
+`SkipGramGradients` and `CBOWGradients` belong to the models of `layers.py`, with the same tables of vectors and the
+same scores. The Keras layers score one batch of ids on any backend, and an optimizer of Keras trains them with a loss
+of your choice: they are for building your own models. The classes here only compute the gradients of negative sampling,
 for whole blocks of neighboring centers at once, which is faster: they are for training vectors on a corpus.
 
 The centers of a block share their contexts and their negatives: the scores of all its pairs are one matrix product, and
@@ -176,8 +176,8 @@ class Batch(NamedTuple):
     of_context_words: tuple  # `sums_by_word(context_ids)`
 
 
-class SkipGram:
-    """Scores every center against the words of its window and the negatives of its block.
+class SkipGramGradients:
+    """The gradients of every center against the words of its window and the negatives of its block.
 
     Args:
         bands: the `band_table`.
@@ -211,14 +211,14 @@ class SkipGram:
         return loss
 
 
-class CBOW:
-    """Scores the mean of each window against its center and the negatives of its block.
+class CBOWGradients:
+    """The gradients of the mean of each window against its center and the negatives of its block.
 
     As in word2vec.c, each word of a window moves by the whole gradient of the mean, which is not divided by the number
     of words. A center whose window is empty has the mean 0 and changes nothing.
 
     Args:
-        bands, shared, share: as for `SkipGram`.
+        bands, shared, share: as for `SkipGramGradients`.
     """
 
     def __init__(self, bands, shared, share):
@@ -228,11 +228,11 @@ class CBOW:
         self.sign = np.float32([1] + [-1] * shared)
 
     def ids(self, centers, contexts, negatives):
-        """As `SkipGram.ids`."""
+        """As `SkipGramGradients.ids`."""
         return contexts, np.concatenate([centers, negatives], axis=1)
 
     def gradients(self, v, u, windows, measure):
-        """As `SkipGram.gradients`, with the number of centers in place of pairs."""
+        """As `SkipGramGradients.gradients`, with the number of centers in place of pairs."""
         band, scale = self.bands.take(windows, axis=0), self.scale.take(windows)[:, :, None]
         u_center, u_negative = u[:, : windows.shape[1]], u[:, windows.shape[1] :]
         sums = band @ v
@@ -252,7 +252,7 @@ class CBOW:
         return loss
 
 
-ARCHITECTURES = {"skip_gram": SkipGram, "cbow": CBOW}
+ARCHITECTURES = {"skip_gram": SkipGramGradients, "cbow": CBOWGradients}
 
 
 def errors_of(scores, sign, half_weights):

@@ -210,7 +210,15 @@ def weighted():
     return [Perplexity(from_logits=True), MaskedAccuracy()]
 
 
-@pytest.mark.parametrize("way", ["sample_weight", "mask of the model", "ignore_class", "mask and sample_weight"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "mask of the model",
+        pytest.param("sample_weight", marks=pytest.mark.slow),
+        pytest.param("ignore_class", marks=pytest.mark.slow),
+        pytest.param("mask and sample_weight", marks=pytest.mark.slow),
+    ],
+)
 def test_masks_in_fit_and_evaluate(way, tmp_path):
     x, y = sentences()
     counts = x != 0

@@ -535,7 +535,7 @@ def test_unknown_words_and_calls_before_fit(fitted):
 
 # The layers
 
-CENTRES = np.array([3, 0, 5, 3])
+CENTERS = np.array([3, 0, 5, 3])
 CONTEXTS = np.array([[1, 2, 3], [4, 4, 0], [5, 0, 0], [0, 0, 0]])
 MASK = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0], [0, 0, 0]], bool)
 CANDIDATES = np.array([[0, 1], [2, 2], [5, 3], [4, 1]])
@@ -558,7 +558,7 @@ def oracle(layer, ids, mask=None):
     return np.array(means) @ u.T
 
 
-CASES = [(SkipGram, CENTRES, {}), (CBOW, CONTEXTS, {}), (CBOW, CONTEXTS, {"mask": MASK})]
+CASES = [(SkipGram, CENTERS, {}), (CBOW, CONTEXTS, {}), (CBOW, CONTEXTS, {"mask": MASK})]
 
 
 @pytest.mark.parametrize("layer_class, ids, options", CASES)
@@ -584,7 +584,7 @@ def test_what_the_mask_hides_changes_nothing():
     np.testing.assert_array_equal(expected[3], 0)
 
 
-@pytest.mark.parametrize("layer_class, ids", [(SkipGram, CENTRES), (CBOW, CONTEXTS)])
+@pytest.mark.parametrize("layer_class, ids", [(SkipGram, CENTERS), (CBOW, CONTEXTS)])
 def test_fit_takes_the_gradient_step(layer_class, ids):
     layer = layer_with_weights(layer_class)
     before = [weight.astype(float) for weight in layer.get_weights()]
@@ -660,12 +660,12 @@ def test_layer_errors():
             _ = layer_class(6, 4).vectors
     skip_gram, cbow = layer_with_weights(SkipGram), layer_with_weights(CBOW)
     for call, message in (
-        (lambda: skip_gram(CONTEXTS), r"centres of shape \(batch,\), received \(4, 3\)"),
-        (lambda: skip_gram(CENTRES.astype("float32")), "centres to be integer ids, received float32"),
-        (lambda: skip_gram(np.array([1, 6])), "centres from 0 to 5, received ids from 1 to 6"),
-        (lambda: skip_gram(CENTRES, candidates=CANDIDATES - 1), "candidates from 0 to 5, received ids from -1"),
-        (lambda: skip_gram(CENTRES, candidates=CENTRES), r"candidates of shape \(batch, n\), received \(4,\)"),
-        (lambda: cbow(CENTRES), r"contexts of shape \(batch, n\), received \(4,\)"),
+        (lambda: skip_gram(CONTEXTS), r"centers of shape \(batch,\), received \(4, 3\)"),
+        (lambda: skip_gram(CENTERS.astype("float32")), "centers to be integer ids, received float32"),
+        (lambda: skip_gram(np.array([1, 6])), "centers from 0 to 5, received ids from 1 to 6"),
+        (lambda: skip_gram(CENTERS, candidates=CANDIDATES - 1), "candidates from 0 to 5, received ids from -1"),
+        (lambda: skip_gram(CENTERS, candidates=CENTERS), r"candidates of shape \(batch, n\), received \(4,\)"),
+        (lambda: cbow(CENTERS), r"contexts of shape \(batch, n\), received \(4,\)"),
         (lambda: cbow(CONTEXTS + 1), "contexts from 0 to 5, received ids from 1 to 6"),
         (lambda: cbow(CONTEXTS, mask=MASK[:, :2]), r"mask of the shape of contexts, \(4, 3\), received \(4, 2\)"),
     ):
