@@ -4,7 +4,8 @@ from rnnkit.layers.attention import BahdanauAttention, LuongAttention
 from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.bridge import Bridge
-from rnnkit.layers.crf import CRF, CRFLoss
+from rnnkit.layers.crf import CRF
+from rnnkit.layers.crf_loss import CRFLoss
 from rnnkit.layers.decoder import Decoder
 from rnnkit.layers.elman import Elman, ElmanCell
 from rnnkit.layers.gru import GRU, GRUCell

@@ -10,7 +10,6 @@ from keras import ops
 from rnnkit import backend
 from rnnkit.annotations import Config, Mask, Shape, Tensor
 from rnnkit.arguments import agree, check_positive_integer
-from rnnkit.layers.crf_loss import CRFLoss as CRFLoss
 from rnnkit.layers.crf_origin import attach_origin
 from rnnkit.ops import linear_chain
 from rnnkit.ops.linear_chain import TagPath
