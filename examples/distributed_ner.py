@@ -6,7 +6,7 @@ Alone, on all GPUs of this machine, or on its processor if it has none:
 
 On two machines, the same command on each. TF_CONFIG lists all workers, in the same order everywhere, and says which one
 this machine is: the second has "index": 1. Any free ports do; two workers on one machine are two ports of localhost.
-They wait for each other, and trust whoever reaches these ports: keep everyone else away from them.
+They wait for each other, and trust anyone who can reach these ports: keep everyone else away from them.
 
     export TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
                        "task": {"type": "worker", "index": 0}}'

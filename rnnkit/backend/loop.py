@@ -8,6 +8,8 @@ from keras import ops, tree
 
 from rnnkit.annotations import Dtype, Mask, Tensor, Tensors
 
+COMPILED = "two loops that XLA compiles, forward and backward"  # what TensorFlow and JAX say of their `bptt`
+
 
 class NeedsPlainLoop(Exception):
     """A step does something that only the plain loop can do; the message says what."""

@@ -1,8 +1,8 @@
 """What the layers share that extend one of Keras's: same constructor, same weights in the same order, and more.
 
 A cell, `class LSTMCell(DropInCell, keras.layers.LSTMCell)`, takes its weights from Keras, and adds `project`, `step`
-and dropout outside the loop. A layer, `class LSTM(keras.layers.LSTM, DropInLayer)`, takes its properties and its
-kernel for GPUs from Keras, and runs rnnkit's cell in rnnkit's loop.
+and dropout outside the loop. A layer, `class LSTM(OnCudnn, keras.layers.LSTM, DropInLayer)`, takes its properties
+and its kernel for GPUs from Keras, and runs rnnkit's cell in rnnkit's loop.
 """
 
 from typing import Any
@@ -124,6 +124,18 @@ class DropInLayer(Recurrent):
         keras.random.SeedGenerator(cell.seed)
         self.activity_regularizer = regularizers.get(activity_regularizer)  # SimpleRNN drops it
 
+    def get_config(self) -> Config:
+        cell = self.cell.get_config()
+        return {**super().get_config(), **{name: cell[name] for name in self.cell.extra_arguments}}
+
+
+class OnCudnn(DropInLayer):
+    """Base of layers for which Keras has a kernel for GPUs.
+
+    Among the bases, Keras's layer comes between this class and `DropInLayer`: its `inner_loop` tries cuDNN, and goes on
+    to that of `Recurrent` where it cannot run.
+    """
+
     def set_use_cudnn(self, use_cudnn: bool | str) -> None:
         """Keeps what the user says of cuDNN: "auto", True or False."""
         cell = self.cell
@@ -136,6 +148,12 @@ class DropInLayer(Recurrent):
         self.use_cudnn = use_cudnn if cell.cudnn_compatible else False
         on_gpu = self.use_cudnn and cell.use_bias and not self.unroll and cell.equation(training=False) is not None
         self.supports_jit = not (keras.backend.backend() == "tensorflow" and on_gpu)  # cuDNN is nothing for XLA
+
+    def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Mask, training: bool = False) -> Any:
+        if self.may_run_on_cudnn(mask, training):
+            self._how = "Keras's own kernel for GPUs"  # unless Keras has none here, and goes on to Recurrent's loop
+            return super().inner_loop(sequences, initial_state, mask, training=training)
+        return Recurrent.inner_loop(self, sequences, initial_state, mask, training=training)
 
     def may_run_on_cudnn(self, mask: Mask, training: bool) -> bool:
         """Whether Keras may try cuDNN, which takes no mask but padding on the right.
@@ -152,13 +170,12 @@ class DropInLayer(Recurrent):
         return keras.backend.backend() != "torch" and mask is None
 
     def _no_kernel(self):
-        if getattr(self, "use_cudnn", None) is False and self.cell.cudnn_compatible:
+        if self.use_cudnn is False and self.cell.cudnn_compatible:
             return "use_cudnn=False asks for a loop"
         return None
 
     def get_config(self) -> Config:
-        cell = self.cell.get_config()
-        return {**super().get_config(), **{name: cell[name] for name in self.cell.extra_arguments}}
+        return {**super().get_config(), "use_cudnn": self.use_cudnn}
 
 
 def check_arguments(layer: keras.layers.Layer, units: Any, dropout: Any, recurrent_dropout: Any) -> None:

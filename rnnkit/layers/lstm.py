@@ -6,10 +6,9 @@ from typing import Any
 import keras
 from keras import activations
 
-from rnnkit.annotations import Activation, Config, Constraint, Initializer, Mask, Regularizer, Tensor, Tensors
+from rnnkit.annotations import Activation, Constraint, Initializer, Regularizer, Tensor, Tensors
 from rnnkit.backend.loop import Equation
-from rnnkit.layers.drop_in import DropInCell, DropInLayer, check_arguments
-from rnnkit.layers.recurrent import Recurrent
+from rnnkit.layers.drop_in import DropInCell, DropInLayer, OnCudnn, check_arguments
 from rnnkit.layers.recurrent_cell import key_of
 from rnnkit.ops.recurrent_product import recurrent_product
 
@@ -180,7 +179,7 @@ class LSTMCell(DropInCell, keras.layers.LSTMCell):
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
-class LSTM(keras.layers.LSTM, DropInLayer):
+class LSTM(OnCudnn, keras.layers.LSTM, DropInLayer):
     """Long short-term memory over a sequence.
 
     A drop-in for `keras.layers.LSTM`: same constructor, call and weights in the same order, so that
@@ -316,12 +315,3 @@ class LSTM(keras.layers.LSTM, DropInLayer):
             **kwargs,
         )
         self.set_use_cudnn(use_cudnn)
-
-    def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Mask, training: bool = False) -> Any:
-        if self.may_run_on_cudnn(mask, training):
-            self._how = "Keras's own kernel for GPUs"  # unless Keras has none here, and goes on to Recurrent's loop
-            return super().inner_loop(sequences, initial_state, mask, training=training)
-        return Recurrent.inner_loop(self, sequences, initial_state, mask, training=training)
-
-    def get_config(self) -> Config:
-        return {**super().get_config(), "use_cudnn": self.use_cudnn}

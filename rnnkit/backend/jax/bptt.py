@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from keras import StatelessScope
 
-from rnnkit.backend.loop import NeedsPlainLoop
+from rnnkit.backend.loop import COMPILED, NeedsPlainLoop
 from rnnkit.ops.recurrent_product import computed_by, kernels_of, plain_product, with_kernels
 
 BYTES_OF_A_BLOCK = 2**21  # by measurement
@@ -43,7 +43,7 @@ def run_compiled(loop, at_once):
     run = jax.custom_vjp(passes.forward)
     run.defvjp(passes.forward_and_keep, passes.backward)
     outputs, carry = run(*arguments)
-    return loop.ran(outputs, carry, "two loops that XLA compiles, forward and backward")
+    return loop.ran(outputs, carry, COMPILED)
 
 
 def is_pure(loop):

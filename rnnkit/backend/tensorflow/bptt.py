@@ -17,11 +17,9 @@ from typing import NamedTuple
 import tensorflow as tf
 from keras import StatelessScope, tree
 
-from rnnkit.backend.loop import NeedsPlainLoop
+from rnnkit.backend.loop import COMPILED, NeedsPlainLoop
 from rnnkit.backend.tensorflow.scan import scan
 from rnnkit.ops.recurrent_product import computed_by, kernels_of, plain_product, with_kernels
-
-COMPILED = "two loops that XLA compiles, forward and backward"
 
 
 def run_compiled(loop):
