@@ -1,6 +1,7 @@
 """Every test starts from the same random state, and what takes longest starts first."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,14 @@ def seeded():
     import keras  # here: the process that hands out the tests of parallel runs needs no backend
 
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_open():
+    """Pictures go into the current figure: one that another test or docstring left open would get them."""
+    pyplot = sys.modules.get("matplotlib.pyplot")  # not imported here: most tests draw nothing
+    if pyplot is not None:
+        pyplot.close("all")
 
 
 @pytest.fixture(autouse=True)

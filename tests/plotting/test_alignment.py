@@ -35,12 +35,6 @@ HEBREW_AND_ARABIC = {
 }
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def test_source_on_top_target_on_the_left():
     weights = np.array([[0.7, 0.2, 0.1], [0.0, 0.1, 0.9]])
     axes = plotting.plot_alignment(weights, ["a", "b", "c"], ["x", "y"])

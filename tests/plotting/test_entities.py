@@ -1,13 +1,6 @@
-import matplotlib.pyplot as plt
 import pytest
 
 from rnnkit import plotting
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def texts(axes):

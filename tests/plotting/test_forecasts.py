@@ -5,12 +5,6 @@ import pytest
 from rnnkit import plotting
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def test_lines_are_at_their_times():
     dates = np.arange("2000-01-01", "2000-01-06", dtype="datetime64[D]")
     axes = plotting.forecasts([1, 2, 3], [4, 5], {"flat": [3, 3]}, times=dates)

@@ -6,12 +6,6 @@ from rnnkit import plotting
 from rnnkit.diagnostics import GradientFlow
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def test_gates_are_above_their_characters():
     gates = np.arange(12).reshape(3, 4) / 12  # three characters, four units
     axes = plotting.gates_over_text(gates, "a b", units=[3, 0], names=["last", "first"])
