@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from keras import ops, tree
+from keras import StatelessScope, ops, tree
 
 from rnnkit.annotations import Dtype, Mask, Tensor, Tensors
 
@@ -76,6 +76,7 @@ class Loop:
         draws: whether projecting draws random numbers.
         equation: the `Equation` of the cell, or None.
         no_kernel: why no kernel may run even so, or None.
+        only_plainly: why nothing but the plain loop may run, or None.
     """
 
     cell: Any
@@ -92,6 +93,7 @@ class Loop:
     draws: bool = False
     equation: Equation | None = None
     no_kernel: str | None = None
+    only_plainly: str | None = None
 
     @property
     def step(self) -> Callable[..., tuple[list[Tensor], Tensor]]:
@@ -148,6 +150,36 @@ def run_plainly(loop: Loop, scan: Callable[..., Any], how: str) -> Run:
     """Runs a loop by `scan(step, carry, inputs, output)`, which returns all outputs and the last carry."""
     step, inputs = loop.step, loop.project(loop.inputs)
     outputs, carry = scan(lambda carry, x: step(carry, x, loop.constants), loop.carry, inputs, loop.no_output)
+    return loop.ran(outputs, carry, how)
+
+
+def with_losses(loop: Loop, function: Callable[[], Any]) -> tuple[Any, list[Tensor]]:
+    """What `function` returns, and the losses that are added meanwhile, which then count nowhere else."""
+    with StatelessScope(collect_losses=True, initialize_variables=False) as scope:
+        if scope.original_scope is not None:
+            scope.state_mapping.update(scope.original_scope.state_mapping)
+        before = dict(scope.state_mapping)
+        result = function()
+    for variable in loop.variables:
+        value = scope.state_mapping.get(id(variable))
+        if value is not before.get(id(variable)):
+            variable.assign(value)
+    return result, scope.losses
+
+
+def run_with_losses(loop: Loop, scan: Callable[..., Any], how: str) -> Run:
+    """`run_plainly` of a loop whose step adds losses: its cell adds the sum of all steps'.
+
+    A tensor that belongs to one step is of no use outside of the loop.
+    """
+    step, inputs = loop.step, loop.project(loop.inputs)
+
+    def step_with_losses(carry, x):
+        (carry, output), losses = with_losses(loop, lambda: step(carry, x, loop.constants))
+        return carry, [output, ops.cast(sum(ops.sum(loss) for loss in losses), "float32")]
+
+    (outputs, losses), carry = scan(step_with_losses, loop.carry, inputs, [loop.no_output, ops.zeros(())])
+    loop.cell.add_loss(ops.sum(losses))
     return loop.ran(outputs, carry, how)
 
 

@@ -13,6 +13,7 @@ from rnnkit.layers.layer_norm import LayerNormGRU, LayerNormGRUCell, LayerNormLS
 from rnnkit.layers.learned_initial_state import LearnedInitialState
 from rnnkit.layers.lstm import LSTM, LSTMCell
 from rnnkit.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
+from rnnkit.layers.plain_loop import plain_loop
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell
 from rnnkit.layers.residual_cell import ResidualCell
@@ -52,5 +53,6 @@ __all__ = [
     "SkipGram",
     "Stacked",
     "ZoneoutCell",
+    "plain_loop",
     "recurrent_product",
 ]

@@ -7,10 +7,11 @@ from keras import tree
 
 from rnnkit.annotations import Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import reset_state_of, split_states
+from rnnkit.layers.plain_loop import PlainLoopOfAll
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
-class Bidirectional(keras.layers.Bidirectional):
+class Bidirectional(PlainLoopOfAll, keras.layers.Bidirectional):
     """Reads a sequence forward and backward with two layers: every output sees what comes before and after it.
 
     This is `keras.layers.Bidirectional` with three differences: the mask reaches the next layer in every version of
@@ -119,6 +120,9 @@ class Bidirectional(keras.layers.Bidirectional):
             outputs = [output, backward_output] if self.merge_mode is None else [output]
         shapes = (*outputs, *states, *backward_states)
         return shapes if len(shapes) > 1 else shapes[0]
+
+    def switched(self) -> list:
+        return [self.forward_layer, self.backward_layer]
 
     def reset_state(self, rows: Any = None) -> None:
         """Sets the states of stateful layers to zero: all of them, or only some rows.

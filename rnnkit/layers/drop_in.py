@@ -15,6 +15,7 @@ from rnnkit import backend
 from rnnkit.annotations import Config, Mask, Regularizer, Tensor, Tensors
 from rnnkit.arguments import check_positive_integer, check_rate
 from rnnkit.backend.loop import Equation
+from rnnkit.layers.plain_loop import reason_of_the_switch
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell
 
@@ -150,7 +151,7 @@ class OnCudnn(DropInLayer):
         self.supports_jit = not (keras.backend.backend() == "tensorflow" and on_gpu)  # cuDNN is nothing for XLA
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Mask, training: bool = False) -> Any:
-        if self.may_run_on_cudnn(mask, training):
+        if reason_of_the_switch(self) is None and self.may_run_on_cudnn(mask, training):
             self._how = "Keras's own kernel for GPUs"  # unless Keras has none here, and goes on to Recurrent's loop
             return super().inner_loop(sequences, initial_state, mask, training=training)
         return Recurrent.inner_loop(self, sequences, initial_state, mask, training=training)

@@ -13,6 +13,7 @@ from rnnkit import backend
 from rnnkit.annotations import Mask, Shape, Tensor
 from rnnkit.arguments import agree
 from rnnkit.backend.loop import Loop, masked, run_unrolled
+from rnnkit.layers.plain_loop import reason_of_the_switch
 from rnnkit.layers.recurrent_cell import RecurrentCell, all_cells, as_recurrent_cell, draws_at_random
 from rnnkit.ops.masking import check_mask, without_padding
 
@@ -29,6 +30,9 @@ class Recurrent(keras.layers.RNN):
     A mask may have any shape: padding on the right, on the left, holes, rows with nothing in them. At a masked step the
     states stay as they are and the output is the previous output (zeros before the first unmasked step, and zeros
     everywhere if `zero_output_for_mask`). Whatever is in the padding, even NaN, changes neither results nor gradients.
+
+    On TensorFlow and JAX, the loop is compiled wherever that is possible; `explain()` says how the layer ran, and why.
+    Set `layer.plain_loop = True` to turn that off, or see `rnnkit.layers.plain_loop`.
 
     Args:
         cell: a `RecurrentCell`, any other Keras cell, or a list of cells, which becomes a `StackedRNNCells`.
@@ -66,6 +70,8 @@ class Recurrent(keras.layers.RNN):
     >>> tuple(outputs.shape), tuple(state.shape)
     ((2, 5, 8), (2, 8))
     """
+
+    plain_loop: bool = False
 
     def __init__(
         self,
@@ -211,6 +217,7 @@ class Recurrent(keras.layers.RNN):
             draws=draws_at_random(self.cell),
             equation=cell.equation(training),
             no_kernel=self._no_kernel(),
+            only_plainly=reason_of_the_switch(self),
         )
 
     def _no_kernel(self):

@@ -7,11 +7,12 @@ from keras import ops, tree
 
 from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import backward_copy, recurrent_layers, reset_state_of, split_states, state_size_of
+from rnnkit.layers.plain_loop import PlainLoopOfAll
 from rnnkit.ops.masking import without_padding
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
-class Stacked(keras.layers.Layer):
+class Stacked(PlainLoopOfAll, keras.layers.Layer):
     """Stacks recurrent layers: each one reads the outputs of the layer below, and the states of all are returned.
 
     The mask reaches every layer, whatever the version of Keras. With rnnkit's layers inside, the result is the same
@@ -136,6 +137,9 @@ class Stacked(keras.layers.Layer):
     def stateful(self) -> bool:
         """Whether any layer in the stack is stateful."""
         return any(layer.stateful for layer in self.layers)
+
+    def switched(self) -> list:
+        return self.layers
 
     def reset_state(self, rows: Any = None) -> None:
         """Sets the states of stateful layers to zero: all of them, or only some rows.

@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras import tree
 
 from rnnkit.backend import chains as chains
-from rnnkit.backend.loop import Loop, NeedsPlainLoop, Run, run_plainly
+from rnnkit.backend.loop import Loop, NeedsPlainLoop, Run, run_plainly, run_with_losses, with_losses
 from rnnkit.backend.tensorflow.bptt import run_compiled
+from rnnkit.backend.tensorflow.callers import reason_of_the_caller
 from rnnkit.backend.tensorflow.scan import scan as scan
 
 SMALLEST_IN_HALVES = 8  # rows; by measurement
@@ -17,26 +18,40 @@ SMALLEST_IN_HALVES = 8  # rows; by measurement
 
 def run(loop: Loop) -> Run:
     """Runs a loop in the fastest way that fits."""
-    reason = _against_compiling(loop)
+    reason = loop.only_plainly or reason_of_the_caller() or _against_compiling(loop)
     if reason is None:
         try:
             return _run_in_halves(loop) if _pays_in_halves(loop) else run_compiled(loop)
         except NeedsPlainLoop as error:
             reason = str(error)
-    return run_plainly(loop, scan, f"a loop of TensorFlow's operations: {reason}")
+    run = run_with_losses if _adds_losses(loop) else run_plainly
+    return run(loop, scan, f"a loop of TensorFlow's operations: {reason}")
 
 
 def _against_compiling(loop):
     """Why the loop had better not be compiled; None if it had. By measurement: `benchmarks/recurrent.py`."""
     if not tf.inside_function():
         return "it was called outside of a tf.function, where compiling would be paid for at each call"
-    if loop.sequences.shape[1] is None:
-        return "the number of time steps is not known beforehand, and each would be compiled anew"
     if any(x.dtype in (tf.float16, tf.bfloat16) for x in loop.states):
         return "XLA is slow with half precision on a processor"
     if tf.config.list_logical_devices("GPU"):
         return "there is a GPU, for which nothing was measured"
     return None
+
+
+def _adds_losses(loop):
+    """Whether the step adds a loss that would be a tensor of the loop's own graph."""
+    if not tf.inside_function() or loop.key is not None:
+        return False
+    losses = []
+
+    @tf.function(autograph=False)
+    def one_step():
+        inputs = tree.map_structure(lambda x: x[0], loop.project(loop.inputs))
+        losses.extend(with_losses(loop, lambda: loop.step(loop.carry, inputs, loop.constants))[1])
+
+    one_step.get_concrete_function()
+    return bool(losses)
 
 
 def _pays_in_halves(loop):

@@ -18,12 +18,18 @@ import tensorflow as tf
 from keras import StatelessScope, tree
 
 from rnnkit.backend.loop import COMPILED, NeedsPlainLoop
+from rnnkit.backend.tensorflow.compilable import check_compilable
+from rnnkit.backend.tensorflow.padding import LENGTHS, ROWS, padded
 from rnnkit.backend.tensorflow.scan import scan
 from rnnkit.ops.recurrent_product import computed_by, kernels_of, plain_product, with_kernels
 
 
 def run_compiled(loop):
-    """Runs a `Loop`, with a known number of time steps, compiled forward and backward.
+    """Runs a `Loop`, compiled forward and backward.
+
+    XLA compiles a program for each shape. Where a shape is not known beforehand, as where each batch is as long as its
+    longest row, all batches share the few programs of `padding.py`: the loop takes as many steps as there are, in
+    tensors that may have room for more.
 
     Returns:
         A `Run`.
@@ -33,13 +39,25 @@ def run_compiled(loop):
     """
     inputs = loop.project(loop.inputs)
     programs = _programs_of(loop, inputs)
-    outputs, *carry = programs.run(*_arguments(loop, inputs, programs.plan))
-    return loop.ran(outputs, carry, COMPILED)
+    carry, inputs, constants = loop.carry, tree.flatten(inputs), loop.constants
+    (length, batch), (known_length, known_batch) = tf.unstack(tf.shape(inputs[0])[:2]), inputs[0].shape[:2]
+    how = COMPILED
+    if known_length is None:
+        how += f", once for all batches padded to one of the lengths {', '.join(map(str, LENGTHS[:6]))}, ..."
+        inputs = [padded(x, 0, LENGTHS) for x in inputs]
+    if known_batch is None and loop.key is not None:  # each row is by itself
+        carry, constants = ([padded(x, 0, ROWS) for x in part] for part in (carry, constants))
+        inputs = [padded(x, 1, ROWS) for x in inputs]
+    outputs, *carry = programs.run(*carry, *inputs, *constants, *_weights(loop, programs.plan), length)
+    if known_length is None:
+        outputs = outputs[:length]
+    if known_batch is None and loop.key is not None:
+        outputs, carry = outputs[:, :batch], [x[:batch] for x in carry]
+    return loop.ran(outputs, carry, how)
 
 
-def _arguments(loop, inputs, plan):
-    weights = [tf.convert_to_tensor(loop.variables[number].value) for number in plan.reads]
-    return [*loop.carry, *tree.flatten(inputs), *loop.constants, *weights]
+def _weights(loop, plan):
+    return [tf.convert_to_tensor(loop.variables[number].value) for number in plan.reads]
 
 
 _shared = weakref.WeakValueDictionary()  # by key
@@ -82,7 +100,13 @@ class Plan(NamedTuple):
 
 
 def _plan_of(loop, inputs):
-    """Traces one step, which is then thrown away, to see what it does."""
+    """Traces one step, which is then thrown away, to see what it does.
+
+    Raises:
+        NeedsPlainLoop: it does what a compiled loop cannot do.
+    """
+    now = [x[0] for x in tree.flatten(inputs)]
+    _check_compilable(loop, inputs, now)
     read, plan = set(), None
 
     class Noting(StatelessScope):
@@ -94,7 +118,7 @@ def _plan_of(loop, inputs):
     def one_step():
         nonlocal plan
         before = [tf.identity(x) for x in loop.carry]
-        now = [x[0] for x in tree.flatten(inputs)]
+        own = [tf.identity(x) for x in now]
         products, bases = [], {}
 
         def compute(state, kernel, base, bias):
@@ -102,26 +126,45 @@ def _plan_of(loop, inputs):
             products.append(plain_product(state, kernel, base, bias))
             return products[-1]
 
-        with Noting(), computed_by(compute):
-            _, output = loop.step(before, tree.pack_sequence_as(inputs, now), loop.constants)
+        with Noting(collect_losses=True) as scope, computed_by(compute):
+            _, output = loop.step(before, tree.pack_sequence_as(inputs, own), loop.constants)
+        if scope.losses:
+            raise NeedsPlainLoop("its cell adds a loss in its step")
         reads = [number for number, variable in enumerate(loop.variables) if id(variable) in read]
-        base_of = {k: bases[id(x)] for k, x in enumerate(now) if id(x) in bases and len(x.consumers()) == 1}
+        base_of = {k: bases[id(x)] for k, x in enumerate(own) if id(x) in bases and len(x.consumers()) == 1}
         plan = Plan(reads, base_of, _order([output, [x if x.consumers() else None for x in before], products]))
 
     one_step.get_concrete_function()
     return plan
 
 
-class Programs:
-    """The compiled programs of a step, of flat lists of tensors: the first carry, the inputs, and what each step reads.
+def _check_compilable(loop, inputs, now):
+    """Checks a step, of tensors like these, by `check_compilable`."""
+    variables = list(loop.variables)
+    values = [tf.convert_to_tensor(variable.value) for variable in variables]
+    carry, constants = loop.carry, loop.constants
 
-    What each step reads are the constants, and the weights that the plan names.
+    def step(*arguments):
+        parts = iter(arguments)
+        before, own, read, weights = ([next(parts) for _ in part] for part in (carry, now, constants, values))
+        with StatelessScope(list(zip(variables, weights, strict=True)), initialize_variables=False):
+            return loop.step(before, tree.pack_sequence_as(inputs, own), read)
+
+    check_compilable(step, [*carry, *now, *constants, *values], is_known=loop.key is not None)
+
+
+class Programs:
+    """The compiled programs of a step.
+
+    They take flat lists of tensors: the first carry, the inputs, what each step reads, and the number of steps. What
+    each step reads are the constants, and the weights that the plan names.
     """
 
     def __init__(self, loop, inputs, plan):
         self.cells, self.bind, self.plan, self.keep = weakref.WeakSet(), loop.bind, plan, loop.training
         self.structure = tree.map_structure(lambda x: 0, inputs)
-        self.is_floating = [x.dtype.is_floating for x in _arguments(loop, inputs, plan)]
+        arguments = [*loop.carry, *tree.flatten(inputs), *loop.constants, *_weights(loop, plan)]
+        self.is_floating = [*(x.dtype.is_floating for x in arguments), False]  # of all, and of the length
         self.first_input = len(loop.carry)
         self.first_read = self.first_input + len(tree.flatten(inputs))
         self.first_weight = self.first_read + len(loop.constants)
@@ -137,7 +180,7 @@ class Programs:
 
     def _run(self, *arguments):
         """The outputs of all steps, and the last carry."""
-        carry, outputs, kept = self._call("forward_and_keep" if self.keep else "forward", arguments)
+        carry, outputs, kept = self.compiled["forward_and_keep" if self.keep else "forward"](arguments)
         return _with_gradient(self.gradient_names[0], [outputs, *carry], [*kept, *arguments])
 
     def _gradient(self, op, d):
@@ -147,59 +190,46 @@ class Programs:
         arguments, count_of_results = list(op.inputs[-count:]), 1 + self.first_input
         results, kept = op.outputs[:count_of_results], op.outputs[count_of_results:-count]
         if not self.keep:
-            kept = self._call("forward_and_keep", arguments)[2]
+            kept = self.compiled["forward_and_keep"](arguments)[2]
         d = [d for d, x in zip(d, results, strict=False) if x.dtype.is_floating]
-        found = self._call("backward", self._needed_backward(arguments), results[0], kept, d)
+        found = self.compiled["backward"](self._needed_backward(arguments), results[0], kept, d)
         found = iter(_with_gradient(self.gradient_names[1], found, [*arguments, *d]))
         return [None] * (len(op.inputs) - count) + [next(found) if floating else None for floating in self.is_floating]
 
     def _gradient_of_gradient(self, op, d):
-        """The gradient of `_gradient`, by the plain loop: `op` has what it found, the arguments, and d."""
+        """The gradient of `_gradient`, by the plain loop: `op` has what it found, the arguments, and d.
+
+        `tf.gradients` and no tape: in forward mode (`tf.autodiff.ForwardAccumulator`), which transposes the gradient by
+        this function, TensorFlow lets no tape record.
+        """
         found, count = sum(self.is_floating), len(self.is_floating)
-        arguments, d_results = op.inputs[found : found + count], op.inputs[found + count :]
-        inputs = [*_floating(arguments), *d_results]
-        with tf.GradientTape() as outer:
-            outer.watch(inputs)
-            with tf.GradientTape() as inner:
-                inner.watch(_floating(arguments))
-                first, sequences, read = self._parts(arguments)
-                _, like = self._step(first, _at(0, sequences), read)
-                outputs, last = scan(lambda carry, x: self._step(carry, x, read), first, sequences, like)
-            gradients = inner.gradient(
-                _floating([outputs, *last]),
-                _floating(arguments),
-                output_gradients=d_results,
-                unconnected_gradients=tf.UnconnectedGradients.ZERO,
-            )
-        gradients = iter(
-            outer.gradient(
-                gradients, inputs, output_gradients=d[:found], unconnected_gradients=tf.UnconnectedGradients.ZERO
-            )
-        )
+        inputs = [tf.identity(x) for x in op.inputs[found:]]  # of which none is computed from another
+        arguments, d_results = inputs[:count], inputs[count:]
+        first, sequences, read, length = self._parts(arguments)
+        _, like = self._step(first, _at(0, sequences), read)
+        steps = [x[:length] for x in sequences]
+        outputs, last = scan(lambda carry, x: self._step(carry, x, read), first, steps, like)
+        d_results = [d_results[0][:length], *d_results[1:]] if outputs.dtype.is_floating else d_results
+        gradients = _gradients(_floating([outputs, *last]), _floating(arguments), d_results)
+        gradients = iter(_gradients(gradients, [*_floating(arguments), *d_results], d[:found]))
         d_arguments = [next(gradients) if floating else None for floating in self.is_floating]
         return [*[None] * found, *d_arguments, *gradients]
 
-    def _call(self, name, *arguments):
-        """Runs a program that XLA compiles."""
-        if self.compiled[name].get_concrete_function(*arguments).captured_inputs:
-            raise NeedsPlainLoop("its cell reads a tensor that is neither state, input nor weight")
-        return self.compiled[name](*arguments)
-
     def forward(self, arguments):
         """The last carry, the outputs of all steps, and nothing."""
-        first, sequences, read = self._parts(arguments)
+        first, sequences, read, length = self._parts(arguments)
         kernels = self._kernels(first, sequences, read)
 
         def step(carry, inputs):
             with computed_by(with_kernels(kernels)):
                 return self._step(carry, inputs, read)
 
-        carry, (outputs,) = _loop(step, first, sequences)
+        carry, (outputs,) = _loop(step, first, sequences, length)
         return carry, outputs, []
 
     def forward_and_keep(self, arguments):
         """The same, and what `backward` needs of all steps: the states before them and their recurrent products."""
-        first, sequences, read = self._parts(arguments)
+        first, sequences, read, length = self._parts(arguments)
         kernels = self._kernels(first, sequences, read)
 
         def step(before, inputs):
@@ -214,19 +244,19 @@ class Programs:
             _, states, _ = self.plan.order
             return carry, [output, [None if n < 0 else x for n, x in zip(states, before, strict=True)], products]
 
-        carry, (outputs, *kept) = _loop(step, first, sequences)
+        carry, (outputs, *kept) = _loop(step, first, sequences, length)
         return carry, outputs, kept
 
     def _needed_backward(self, arguments):
         """The arguments without the inputs that are nothing but the base of a product, which was kept."""
-        first, sequences, read = self._parts(arguments)
+        first, sequences, read, length = self._parts(arguments)
         sequences = [tf.zeros((), x.dtype) if k in self.plan.base_of else x for k, x in enumerate(sequences)]
-        return [*first, *sequences, *read]
+        return [*first, *sequences, *read, length]
 
     def backward(self, arguments, outputs, kept, d_results):
         """The gradients of those arguments that are floating point."""
         base_of = self.plan.base_of
-        first, sequences, read = self._parts(arguments)
+        first, sequences, read, length = self._parts(arguments)
         _, states, products = _ordered([outputs, *kept], self.plan.order)
         # A base is not read again: anything of its shape stands in for it.
         sequences = [products[base_of[k]] if k in base_of else x for k, x in enumerate(sequences)]
@@ -268,7 +298,7 @@ class Programs:
 
         nothing = [tf.zeros_like(x) for x in _floating(read)]
         (d_first, d_read), distinct = _loop(
-            step, [d_last, nothing], [states, sequences, products, d_outputs], backwards=True
+            step, [d_last, nothing], [states, sequences, products, d_outputs], length, backwards=True
         )
         d_inputs, factors, d_products = _ordered(distinct, order)
         d_inputs = [tf.zeros_like(x) if d is None else d for x, d in zip(_floating(sequences), d_inputs, strict=True)]
@@ -297,7 +327,8 @@ class Programs:
         return (
             arguments[: self.first_input],
             arguments[self.first_input : self.first_read],
-            arguments[self.first_read :],
+            arguments[self.first_read : -1],
+            arguments[-1],
         )
 
     def _step(self, carry, inputs, read):
@@ -330,17 +361,22 @@ def _with_gradient(name, results, inputs):
         return tf.identity_n([*results, *inputs])[: len(results)]
 
 
-def _loop(step, carry, sequences, backwards=False):
+def _loop(step, carry, sequences, length, backwards=False):
     """Runs `carry, values = step(carry, inputs)` over time; `inputs` has one step of all tensors in `sequences`.
 
-    Returns the last carry, and the stacks of all tensors in `values`, each once, in their order.
+    Returns the last carry, and the stacks of all tensors in `values`, each once, in their order. They are as long as
+    the sequences, with zeros after the `length` steps that there are.
 
     On the way forward, what is wider than the states, such as the sums of several gates, is read one step ahead. That
     makes it a tensor of its own to XLA, which would not vectorize what is done to a part of one step of a sequence: a
     GRU took 2.5 times as long. On the way backward that gains nothing.
     """
     distinct = _distinct(sequences)
-    length = next(iter(distinct.values())).shape[0]
+    room = next(iter(distinct.values())).shape[0]
+    if room is None:
+        room = tf.shape(next(iter(distinct.values())))[0]
+    else:
+        length = room
     wide = {}
     if not backwards:
         widest = max(state.shape[-1] or 0 for state in carry)
@@ -348,7 +384,7 @@ def _loop(step, carry, sequences, backwards=False):
 
     def inputs_at(t, read_ahead):
         inputs = dict(zip(wide, read_ahead, strict=True))
-        inputs.update((key, x[t]) for key, x in distinct.items() if key not in wide)
+        inputs.update((key, tf.gather(x, t)) for key, x in distinct.items() if key not in wide)
         return tree.map_structure(lambda x: None if x is None else inputs[id(x)], sequences)
 
     def body(count, carry, read_ahead, arrays):
@@ -359,10 +395,8 @@ def _loop(step, carry, sequences, backwards=False):
 
     read_ahead = _at(0, wide.values())
     example = _distinct(step(carry, inputs_at(0, read_ahead))[1])  # for their shapes; XLA drops it
-    arrays = [tf.TensorArray(x.dtype, length, element_shape=x.shape) for x in example.values()]
-    _, carry, _, arrays = tf.while_loop(
-        lambda count, *_: count < length, body, (0, carry, read_ahead, arrays), maximum_iterations=length
-    )
+    arrays = [tf.TensorArray(x.dtype, room, element_shape=x.shape) for x in example.values()]
+    _, carry, _, arrays = tf.while_loop(lambda count, *_: count < length, body, (0, carry, read_ahead, arrays))
     return carry, [array.stack() for array in arrays]
 
 
@@ -382,7 +416,11 @@ def _ordered(distinct, order):
 
 
 def _at(t, sequences):
-    return [x[t] for x in sequences]
+    return [tf.gather(x, t) for x in sequences]  # x[t] would be compiled anew for each number of steps
+
+
+def _gradients(ys, xs, d):
+    return tf.gradients(ys, xs, d, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def _floating(tensors):

@@ -11,7 +11,7 @@ from rnnkit.backend.torch.kernels import against_kernels, run_kernel
 
 def run(loop: Loop) -> Run:
     """Runs a loop by PyTorch's own kernel where there is one for its equation."""
-    reason = against_kernels(loop)
+    reason = loop.only_plainly or against_kernels(loop)
     if reason is None:
         return run_kernel(loop)
     return run_plainly(loop, scan, f"a loop in Python: PyTorch has no other; no kernel ran: {reason}")
