@@ -62,7 +62,7 @@ def in_a_branch(h):
 
 
 def again_and_again(h):
-    return tf.while_loop(lambda k, h: k < 3, lambda k, h: (k + 1, tf.sin(h)), [0, h], maximum_iterations=3)[1]
+    return tf.while_loop(lambda k, h: k < 3, lambda k, h: [k + 1, tf.sin(h)], [0, h], maximum_iterations=3)[1]
 
 
 PLAIN = {
