@@ -52,12 +52,17 @@ be converted, but not those of the candidate.
         del config["use_cudnn"]  # each convention has its own default
     twin = GRU.from_config(config)
     build_like(twin, layer)
-    sign = -1.0 if (cell.convention == "chung") != (convention == "chung") else 1.0
-    weights = []
-    for weight in layer.get_weights():
-        gates = np.split(weight, 3, axis=-1)
-        z, r = gates[:2] if cell.convention != "torch" else gates[1::-1]
-        z = sign * z
-        weights.append(np.concatenate([*((r, z) if convention == "torch" else (z, r)), gates[2]], axis=-1))
-    twin.set_weights(weights)
+    twin.set_weights(reordered(layer.get_weights(), cell.convention, convention))
     return twin
+
+
+def reordered(weights: list[np.ndarray], convention: str, other: str) -> list[np.ndarray]:
+    """Returns the weights of a GRU in another convention that can express them."""
+    sign = -1.0 if (convention == "chung") != (other == "chung") else 1.0
+    arrays = []
+    for weight in weights:
+        gates = np.split(weight, 3, axis=-1)
+        z, r = gates[:2] if convention != "torch" else gates[1::-1]
+        z = sign * z
+        arrays.append(np.concatenate([*((r, z) if other == "torch" else (z, r)), gates[2]], axis=-1))
+    return arrays
