@@ -17,11 +17,6 @@ def check_built(layer: keras.layers.Layer) -> None:
         raise ValueError(f"Layer {layer.name!r} has no weights yet: build it or call it first.")
 
 
-def directions_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """Returns the two layers inside a `Bidirectional`, or the layer itself."""
-    return [layer.forward_layer, layer.backward_layer] if isinstance(layer, keras.layers.Bidirectional) else [layer]
-
-
 def layers_inside(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """Yields a layer, and all that it holds in its attributes, in the order of their attributes; each once."""
     found, waiting = set(), [layer]

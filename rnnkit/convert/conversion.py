@@ -114,8 +114,8 @@ class Conversion:
         if type(twin) is not type(model):
             raise ValueError(
                 f"Model {model.name!r} is a {type(model).__name__}, which makes its layers itself: they cannot be "
-                f"replaced. Convert keras.Model(model.inputs, model.outputs) instead, or write a {type(model).__name__} "
-                "of the other layers, and give it model.get_weights()."
+                "replaced. Convert keras.Model(model.inputs, model.outputs) instead, or write such a class with the "
+                "other layers, and give the new model model.get_weights()."
             )
         return twin
 

@@ -8,7 +8,7 @@ from keras import tree
 
 from rnnkit.annotations import Config
 from rnnkit.convert.building import layers_inside
-from rnnkit.convert.conventions import reordered
+from rnnkit.convert.conventions import weights_in
 from rnnkit.convert.conversion import Conversion, arrays_of, is_graph
 from rnnkit.layers import (
     GRU,
@@ -96,6 +96,11 @@ def to_keras(layer: keras.layers.Layer) -> keras.layers.Layer | list[keras.layer
     return _ToKeras()(layer)
 
 
+def is_of_keras(layer: Any) -> bool:
+    """Whether `from_keras` makes another layer of this one."""
+    return type(layer) in _EQUAL or any(type(one) in _EQUAL for one in layers_inside(layer))
+
+
 _EQUAL: dict[type, type] = {
     keras.layers.LSTM: LSTM,
     keras.layers.GRU: GRU,
@@ -115,7 +120,7 @@ _TO_KERAS = {ours: theirs for theirs, ours in _EQUAL.items()} | {
 
 
 def _check_known(caller, layer, kinds):
-    others = (keras.layers.Wrapper, keras.layers.StackedRNNCells)
+    others = (keras.layers.Wrapper, keras.layers.StackedRNNCells, Stacked)
     if type(layer) in kinds or is_graph(layer) or isinstance(layer, others):
         return
     if isinstance(layer, keras.Model):
@@ -194,8 +199,8 @@ class _ToKeras(Conversion):
         replaced = {}
         for cell in layers_inside(layer):
             if type(cell) is GRUCell and cell.convention != "keras":
-                arrays = reordered(cell.get_weights(), cell.convention, "keras")
-                replaced |= {id(weight): array for weight, array in zip(cell.weights, arrays, strict=True)}
+                pairs = zip(cell.weights, weights_in(cell, "keras"), strict=True)
+                replaced |= {id(weight): array for weight, array in pairs}
         return arrays_of(layer, replaced)
 
     def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:

@@ -127,7 +127,7 @@ def test_conversions_that_make_no_sense():
         to_keras(Stacked([LSTM(3), LSTM(3)], go_backwards=True))
     with pytest.raises(ValueError, match="draws one mask for all steps"):
         to_keras(LSTM(3, dropout=0.1, dropout_each_step=True))
-    with pytest.raises(ValueError, match=r"expected a torch.nn.LSTM, GRU or RNN"):
+    with pytest.raises(ValueError, match="expected a torch.nn.LSTM, GRU, RNN, LSTMCell"):
         from_torch(LSTM(3))
 
 

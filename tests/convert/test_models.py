@@ -229,9 +229,8 @@ def test_stacks_in_a_model():
     layers = [R.LSTM(UNITS, dropout=0.1), R.GRU(UNITS, convention="torch")]
     _, *states = R.Stacked(layers, return_state=True, go_backwards=True, name="encoder")(source)
     layers = [R.LSTM(UNITS), R.GRU(UNITS, convention="chung")]
-    x = R.Stacked(layers, return_sequences=True, name="decoder", zero_output_for_mask=True)(
-        target, initial_state=states
-    )
+    decoder = R.Stacked(layers, return_sequences=True, name="decoder", zero_output_for_mask=True)
+    x = decoder(target, initial_state=states)
     model = random_weights(keras.Model([source, target], [x, *states]))
     theirs = to_keras(model)
     assert_same(outputs_of(theirs, [X, X[:, :3]]), outputs_of(model, [X, X[:, :3]]), atol=1e-6)
@@ -333,13 +332,13 @@ def model_of(layer):
         (
             to_keras,
             lambda: model_of(Subclassed(name="mine")),
-            "no LSTM: 'encoder', which is made by the code of 'mine'",
+            "'encoder', which is made by the code of 'mine'",
         ),
         (to_keras, lambda: model_of(R.Stacked([R.LSTM(3), R.LSTM(3)], residual=True)), "no stack with residuals"),
         (
             to_keras,
             lambda: model_of(R.Stacked([R.Bidirectional(R.GRU(3))], name="stack")),
-            "layers of 'stack' one by one",
+            "of 'stack' one by one",
         ),
         (to_keras, lambda: model_of(R.Elman(3, output_units=2, name="mapped")), "'mapped' has output_units"),
         (to_keras, lambda: model_of(R.Elman(3, activity_regularizer="l2")), "SimpleRNN ignores"),
