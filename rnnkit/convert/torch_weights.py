@@ -134,7 +134,7 @@ def _effective_tensors(torch, module, names):
 
 def _of_mapping(state, mode, prefix):
     prefix = prefix if not prefix or prefix.endswith(".") else f"{prefix}."
-    found: dict[str, dict[str, Any]] = {}
+    found = {}
     for key, value in state.items():
         match = _NAME.fullmatch(key)
         if match is None or (prefix is not None and not key.startswith(prefix)):

@@ -102,6 +102,14 @@ class DropInCell(RecurrentCell):
             readout=lambda states: self.readout([states]),
         )
 
+    def load_own_variables(self, store: Any) -> None:
+        if self.built and not store.keys():
+            raise ValueError(
+                f"Cell {self.name!r} has no weights in this file. If a model with keras.layers.SimpleRNN or RNN wrote "
+                "it, load it by rnnkit.convert.load_weights(model, filepath): Keras calls layers there by their class."
+            )
+        super().load_own_variables(store)
+
     def _ones(self, inputs):
         return ops.ones((*ops.shape(inputs)[:-1], self.units), dtype=inputs.dtype)
 

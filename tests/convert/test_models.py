@@ -89,6 +89,10 @@ MODELS = {
 }
 
 
+def written(model):
+    return json.dumps(model.get_config(), sort_keys=True)
+
+
 def random_weights(model, seed=1):
     rng = np.random.default_rng(seed)
     model.set_weights([rng.uniform(0.1, 0.6, size=weight.shape) for weight in model.get_weights()])
@@ -113,13 +117,13 @@ def recurrent_inside(model, package):
 def test_a_model_there_and_back(name):
     make, x = MODELS[name]
     model = random_weights(make())
-    config, weights = json.dumps(model.get_config()), model.get_weights()
+    config, weights = written(model), model.get_weights()
     ours = from_keras(model)
     back = to_keras(ours)
     expected = outputs_of(model, x)
     assert_same(outputs_of(ours, x), expected, atol=1e-6)
     assert_same(outputs_of(back, x), expected)
-    assert json.dumps(model.get_config()) == config == json.dumps(back.get_config())
+    assert written(model) == config == written(back)
     for other in (model, ours, back):
         assert type(other) is type(model) and other.name == model.name
         assert_same(other.get_weights(), weights)
@@ -167,6 +171,8 @@ def random_layer(rng, sequences, package, depth=0):
         "zero_output_for_mask": pick(True, False),
         "trainable": pick(True, False),
     }
+    if keras.backend.backend() == "torch" and around["go_backwards"]:
+        around["unroll"] = False  # Keras cannot run both there with a mask
     of_gru = {"reset_after": pick(True, False)}
     if package == "rnnkit":
         of_gru = pick(of_gru, {"convention": "chung"}, {"convention": "torch"})
@@ -213,12 +219,12 @@ def test_random_models(seed, package):
     for other in (twin, again):
         for value, right in zip(outputs_of(other, x), expected, strict=True):
             np.testing.assert_allclose(value, right, rtol=1e-6 * TIME, atol=1e-6)
-    np.testing.assert_allclose(float(sum(twin.losses)), float(sum(model.losses)), rtol=1e-5)
+    np.testing.assert_allclose(*[sum(to_numpy(loss) for loss in one.losses) for one in (twin, model)], rtol=1e-5)
     assert [tuple(weight.shape) for weight in twin.trainable_weights] == [
         tuple(weight.shape) for weight in model.trainable_weights
     ]
     if package == "keras":
-        assert json.dumps(again.get_config()) == json.dumps(model.get_config())
+        assert written(again) == written(model)
         assert_same(twin.get_weights(), model.get_weights())
         assert_same(again.get_weights(), model.get_weights())
 
