@@ -171,8 +171,8 @@ def random_layer(rng, sequences, package, depth=0):
         "zero_output_for_mask": pick(True, False),
         "trainable": pick(True, False),
     }
-    if keras.backend.backend() == "torch" and around["go_backwards"]:
-        around["unroll"] = False  # Keras cannot run both there with a mask
+    if keras.backend.backend() == "torch" and (around["go_backwards"] or depth == 1):
+        around["unroll"] = False  # Keras cannot run both backwards and unrolled there, with a mask
     of_gru = {"reset_after": pick(True, False)}
     if package == "rnnkit":
         of_gru = pick(of_gru, {"convention": "chung"}, {"convention": "torch"})
