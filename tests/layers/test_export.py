@@ -66,7 +66,8 @@ def of_onnx(model, path):
 def of_litert(model, path):
     signature = [keras.InputSpec(shape=model.inputs[0].shape, dtype="float32")]  # Keras would leave the batch unknown
     model.export(f"{path}.tflite", format="litert", input_signature=signature, verbose=False)
-    reader = tf.lite.Interpreter(f"{path}.tflite", experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN)
+    own = tf.lite.experimental.OpResolverType.BUILTIN
+    reader = tf.lite.Interpreter(f"{path}.tflite", experimental_op_resolver_type=own)
     reader.allocate_tensors()
 
     def run(x):
