@@ -137,13 +137,19 @@ def masked(step: Callable[..., tuple[list[Tensor], Tensor]]) -> Callable[..., tu
     def masked_step(carry, inputs, constants):
         (before, *old), (projected, unmasked) = carry, inputs
         new, output = step(old, projected, constants)
-        states = [ops.where(unmasked, a, b) for a, b in zip(new, old, strict=True)]
+        states = [_where(unmasked, a, b) for a, b in zip(new, old, strict=True)]
         # Where y_t is a state, it is the same tensor after the mask, too, and is kept once.
         same = [state for state, a in zip(states, new, strict=True) if a is output]
-        output = same[0] if same else ops.where(unmasked, output, before)
+        output = same[0] if same else _where(unmasked, output, before)
         return [output, *states], output
 
     return masked_step
+
+
+def _where(unmasked, new, old):
+    """The rows of `new` where `unmasked`, `(batch, 1)`, is True, and those of `old` elsewhere: tensors of any rank."""
+    rank = len(new.shape)
+    return ops.where(unmasked if rank == 2 else ops.reshape(unmasked, (-1, *[1] * (rank - 1))), new, old)
 
 
 def run_plainly(loop: Loop, scan: Callable[..., Any], how: str) -> Run:
