@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from rnnkit import layers
-from rnnkit.layers.recurrent_cell import plain
+from rnnkit.layers.state_shapes import state_specs
 
 BATCH, TIME, FEATURES, UNITS = 8, 6, 3, 4
 MASKS = {
@@ -78,14 +78,13 @@ def run_and_inputs(layer, mask, training=True):
     layer.build(x.shape)
     for weight in layer.trainable_weights:  # zeros would hide what is multiplied with them
         weight.assign_add(0.1 * rng.normal(size=weight.shape))
-    sizes = keras.tree.flatten(layer.cell.state_size)
-    states = [ops.convert_to_tensor(rng.normal(size=(BATCH, size)), layer.compute_dtype) for size in sizes]
+    specs = state_specs(layer.cell)
+    shapes = [(BATCH, *spec.shape[1:]) for spec in keras.tree.flatten(specs)]
+    states = [ops.convert_to_tensor(rng.normal(size=shape), layer.compute_dtype) for shape in shapes]
     mask = None if MASKS[mask] is None else np.array(MASKS[mask], bool)
 
     def run(x, *states):
-        size = layer.cell.state_size
-        if keras.tree.is_nested(size):
-            states = keras.tree.pack_sequence_as(plain(size), states)
+        states = keras.tree.pack_sequence_as(specs, states)
         return layer(x, initial_state=states, mask=mask, training=training)
 
     return run, [x, *states]

@@ -19,7 +19,7 @@ class Run(NamedTuple):
     """What came out of a `Loop`.
 
     Attributes:
-        outputs: tensor `(batch, time, output_size)`, in the order of the run.
+        outputs: tensor `(batch, time, ...)`, in the order of the run.
         states: list of the last states `(batch, ...)`.
         how: in words, how the loop ran, and why.
     """
@@ -64,11 +64,11 @@ class Loop:
             is alive.
         project_sequences: function of any number of steps of `sequences`, time first, which returns as many of what the
             step takes.
-        sequences: tensor `(batch, time, features)`, in the order of the run.
+        sequences: tensor `(batch, time, ...)`, in the order of the run.
         mask: boolean tensor `(batch, time)`, or None.
         states: list of the tensors `(batch, ...)` that a step changes.
         constants: list of the tensors `(batch, ...)` that it only reads.
-        output_size: features of the step's output.
+        output_size: the shape of the step's output after the batch axis.
         dtype: of that output.
         training: whether this is a training run.
         key: two loops of one key compute the same from the same tensors, each row from that row alone; None if that is
@@ -86,7 +86,7 @@ class Loop:
     mask: Mask
     states: list[Tensor]
     constants: list[Tensor]
-    output_size: int
+    output_size: tuple[int, ...]
     dtype: Dtype
     training: bool
     key: Hashable | None = None
@@ -106,8 +106,8 @@ class Loop:
 
     @property
     def no_output(self) -> Tensor:
-        """Zeros `(batch, output_size)`: the output of a row before its first unmasked step."""
-        return ops.zeros((ops.shape(self.sequences)[0], self.output_size), dtype=self.dtype)
+        """Zeros `(batch, *output_size)`: the output of a row before its first unmasked step."""
+        return ops.zeros((ops.shape(self.sequences)[0], *self.output_size), dtype=self.dtype)
 
     @property
     def carry(self) -> list[Tensor]:

@@ -9,6 +9,7 @@ from rnnkit.annotations import Mask, Tensor, Tensors
 from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.decoder import Decoder
 from rnnkit.layers.recurrent_cell import as_recurrent_cell
+from rnnkit.layers.state_shapes import size_of, state_specs
 
 
 class Steps:
@@ -132,14 +133,15 @@ def _check_states(caller, decoder, states):
             f"{caller} expected a decoder with weights, received one that is not built: call {decoder.name!r}, or its "
             "model, once."
         )
-    sizes = tree.flatten(decoder.cell.state_size)
+    sizes = [size_of(spec.shape) for spec in tree.flatten(state_specs(decoder.cell))]
     if len(states) != len(sizes):
         hint = "cell.initial_state(memory, mask, states) makes the list" if None in sizes else f"of sizes {sizes}"
         raise ValueError(f"{caller} expected {len(sizes)} states, received {len(states)}: {hint}.")
     for index, (state, size) in enumerate(zip(states, sizes, strict=True)):
-        if size is not None and tuple(state.shape[1:]) != (size,):
+        if size is not None and size_of(tuple(state.shape)) != size:
+            shape = ", ".join(map(str, size if isinstance(size, tuple) else [size]))
             raise ValueError(
-                f"{caller} expected state {index} of shape (batch, {size}), received {tuple(state.shape)}."
+                f"{caller} expected state {index} of shape (batch, {shape}), received {tuple(state.shape)}."
             )
     if not isinstance(decoder.cell, AttentionCell):
         return

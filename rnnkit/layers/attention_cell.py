@@ -79,10 +79,13 @@ class AttentionCell(WrapperCell):
         self.attention = attention
         self.input_feeding = bool(input_feeding)
         self.coverage = bool(coverage)
-        self.inner_states = len(self.state_size)
-        self.query_size = self.output_size
-        self.state_size += [attention.units] * self.input_feeding + [None] * self.coverage + [None, None]
-        self.output_size = attention.units
+        states, self.query_size = super().sizes(None)
+        self.inner_states = len(states)
+
+    def sizes(self, input_shape: Shape) -> tuple[Any, Any]:
+        states, _ = super().sizes(None)
+        own = [self.attention.units] * self.input_feeding + [None] * self.coverage
+        return [*states, *own, None, None], self.attention.units
 
     def build(self, inputs_shape: Shape, states_shape: Any = None) -> None:
         batch, *_, features = tuple(inputs_shape)
@@ -207,7 +210,7 @@ class AttentionCell(WrapperCell):
 
     def reads(self, features: int) -> int:
         """Returns how many features the cell inside reads."""
-        return features + self.attention.units * self.input_feeding
+        return features + self.attention.units if self.input_feeding and features is not None else features
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         raise ValueError(

@@ -6,7 +6,7 @@ import keras
 from keras import tree
 
 from rnnkit.annotations import Mask, Shape, Tensor, Tensors
-from rnnkit.layers.nested_layers import reset_state_of, split_states
+from rnnkit.layers.nested_layers import reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
 
 
@@ -109,7 +109,7 @@ class Bidirectional(PlainLoopOfAll, keras.layers.Bidirectional):
         mask = tree.flatten(mask)[0] if self.return_sequences else None
         masks = [mask, mask] if self.merge_mode is None else [mask]
         if self.return_state:
-            masks += [None] * len(tree.flatten([self.forward_layer.state_size, self.backward_layer.state_size]))
+            masks += [None] * len(tree.flatten(state_specs_of(self)))
         return masks if len(masks) > 1 else mask
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:

@@ -10,6 +10,7 @@ from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.attention_cell import AttentionCell, refuse_draws_in_steps
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell, as_recurrent_cell
+from rnnkit.layers.state_shapes import size_of, state_specs
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -191,7 +192,7 @@ class _OwnTokensCell(RecurrentCell):
         super().__init__(dtype=cell.dtype_policy, **kwargs)
         self.embedding, self.cell, self.head = embedding, cell, head
         self.output_size = as_recurrent_cell(cell).output_size
-        self.state_size = [None, *tree.flatten(cell.state_size)]
+        self.state_size = [None, *(size_of(spec.shape) for spec in tree.flatten(state_specs(cell)))]
         self.seed_generator = random.SeedGenerator(seed)
         self.rate = self.add_weight((), initializer="zeros", trainable=False, autocast=False, name="sampling_rate")
 

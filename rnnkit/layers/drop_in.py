@@ -12,12 +12,13 @@ import numpy as np
 from keras import ops, random, regularizers
 
 from rnnkit import backend
-from rnnkit.annotations import Config, Mask, Regularizer, Tensor, Tensors
+from rnnkit.annotations import Config, Mask, Regularizer, Shape, Tensor, Tensors
 from rnnkit.arguments import check_positive_integer, check_rate
 from rnnkit.backend.loop import Equation
 from rnnkit.layers.plain_loop import reason_of_the_switch
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell
+from rnnkit.layers.state_shapes import check_features
 
 
 class DropInCell(RecurrentCell):
@@ -36,6 +37,11 @@ class DropInCell(RecurrentCell):
         self.dropout_mask_count = None  # one mask for all gates
         if dropout_each_step and (self.dropout or self.recurrent_dropout):
             self.cudnn_compatible = False
+
+    def build(self, input_shape: Shape) -> None:
+        features = check_features(type(self).__name__, input_shape)
+        super().build(input_shape)
+        self.input_spec = keras.InputSpec(ndim=2, axes={-1: features})
 
     def project(self, inputs: Tensor, training: bool = False) -> Tensors:
         inputs, mask = self.drop(inputs, training)

@@ -6,7 +6,7 @@ import keras
 from keras import initializers, ops, tree
 
 from rnnkit.annotations import Config, Initializer, Mask, Shape, Tensor, Tensors
-from rnnkit.layers.nested_layers import backward_copy, state_size_of
+from rnnkit.layers.nested_layers import backward_copy, state_specs_of
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -24,7 +24,7 @@ class LearnedInitialState(keras.layers.Wrapper):
 
     Call arguments:
         sequences: tensor `(batch, time, input_features)`.
-        initial_state: list of states for this call, each `(batch, units)`, instead of the learned ones.
+        initial_state: list of states for this call, each of the shape of a learned one but for the batch.
         mask: boolean tensor `(batch, time)`, True at unmasked steps.
         training: whether this is a training run. Defaults to `False`.
 
@@ -48,7 +48,7 @@ class LearnedInitialState(keras.layers.Wrapper):
     """
 
     def __init__(self, layer: keras.layers.Layer, initializer: Initializer = "zeros", **kwargs: Any):
-        state_size_of(layer)  # refuses what has no states
+        state_specs_of(layer)  # refuses what has no states
         if layer.stateful:
             raise ValueError(
                 f"LearnedInitialState starts every batch from the learned states, but layer {layer.name!r} is "
@@ -64,8 +64,8 @@ class LearnedInitialState(keras.layers.Wrapper):
         if not self.layer.built:
             self.layer.build(sequences_shape)
         self.initial_states = [
-            self.add_weight((1, size), self.initializer, name=f"initial_state_{index}")
-            for index, size in enumerate(tree.flatten(self.state_size))
+            self.add_weight((1, *spec.shape[1:]), self.initializer, name=f"initial_state_{index}")
+            for index, spec in enumerate(tree.flatten(self.state_specs))
         ]
         self.built = True
 
@@ -75,7 +75,7 @@ class LearnedInitialState(keras.layers.Wrapper):
         if initial_state is None:
             batch = ops.shape(sequences)[0]
             states = [ops.repeat(ops.convert_to_tensor(state), batch, axis=0) for state in self.initial_states]
-            initial_state = tree.pack_sequence_as(self.state_size, states)
+            initial_state = tree.pack_sequence_as(self.state_specs, states)
         return self.layer(sequences, initial_state=initial_state, mask=mask, training=training)
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
@@ -97,7 +97,7 @@ class LearnedInitialState(keras.layers.Wrapper):
         return super().from_config(config, custom_objects=custom_objects)
 
     # What keras.layers.Bidirectional reads from the layer inside.
-    state_size = property(lambda self: state_size_of(self.layer))
+    state_specs = property(lambda self: state_specs_of(self.layer))
     stateful = property(lambda self: self.layer.stateful)
     return_sequences = property(lambda self: self.layer.return_sequences)
     return_state = property(lambda self: self.layer.return_state)

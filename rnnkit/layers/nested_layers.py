@@ -8,15 +8,21 @@ from keras import tree
 
 from rnnkit.annotations import Config
 from rnnkit.layers.recurrent import reset_rows
-from rnnkit.layers.recurrent_cell import plain
+from rnnkit.layers.state_shapes import size_of, state_specs
 
 
-def state_size_of(layer: Any) -> list:
-    """Returns the sizes of a recurrent layer's states, nested as its `initial_state`; a `ValueError` if it has none."""
+def state_specs_of(layer: Any) -> list:
+    """Returns a `keras.InputSpec` for each of a recurrent layer's states, nested as its `initial_state`.
+
+    Raises:
+        ValueError: the layer has no states.
+    """
     if isinstance(layer, keras.layers.Bidirectional):
-        return plain(layer.forward_layer.state_size) + plain(layer.backward_layer.state_size)
-    if isinstance(layer, keras.layers.Layer) and hasattr(layer, "state_size") and hasattr(layer, "return_sequences"):
-        return plain(layer.state_size)
+        return state_specs_of(layer.forward_layer) + state_specs_of(layer.backward_layer)
+    if isinstance(layer, keras.layers.RNN):
+        return state_specs(layer.cell)
+    if hasattr(layer, "state_specs") and hasattr(layer, "return_sequences"):
+        return layer.state_specs
     raise ValueError(
         f"Expected a recurrent layer (keras.layers.RNN, LSTM, GRU, Recurrent, Stacked, ...) or a Bidirectional around "
         f"one, received {layer!r}."
@@ -38,15 +44,15 @@ def recurrent_layers(layers: Iterable) -> Iterator:
 
 def split_states(layer: keras.layers.Layer, initial_state: Any, layers: list) -> list:
     """Divides a list of states, flat or nested, into one list per layer, nested as that layer wants them."""
-    states, sizes = tree.flatten(initial_state), [state_size_of(inner) for inner in layers]
-    counts = [len(tree.flatten(size)) for size in sizes]
+    states, specs = tree.flatten(initial_state), [state_specs_of(inner) for inner in layers]
+    counts = [len(tree.flatten(inner)) for inner in specs]
     if len(states) != sum(counts):
+        sizes = [size_of(spec.shape) for spec in tree.flatten(specs)]
         raise ValueError(
-            f"Layer {layer.name!r} expected {sum(counts)} initial states of sizes {tree.flatten(sizes)}, "
-            f"received {len(states)}."
+            f"Layer {layer.name!r} expected {sum(counts)} initial states of sizes {sizes}, received {len(states)}."
         )
     split = [[states.pop(0) for _ in range(count)] for count in counts]
-    return [tree.pack_sequence_as(size, part) for size, part in zip(sizes, split, strict=True)]
+    return [tree.pack_sequence_as(inner, part) for inner, part in zip(specs, split, strict=True)]
 
 
 def reset_state_of(layer: keras.layers.Layer, rows: Any) -> None:

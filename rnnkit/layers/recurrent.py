@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import math
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,16 @@ from rnnkit.arguments import agree
 from rnnkit.backend.loop import Loop, masked, run_unrolled
 from rnnkit.layers.plain_loop import reason_of_the_switch
 from rnnkit.layers.recurrent_cell import RecurrentCell, all_cells, as_recurrent_cell, draws_at_random
+from rnnkit.layers.state_shapes import (
+    CELLS_OF_KERAS,
+    axes_of,
+    cells_and_input_shapes,
+    check_features,
+    input_spec,
+    output_shape,
+    size_of,
+    state_specs,
+)
 from rnnkit.ops.masking import check_mask, without_padding
 
 
@@ -48,8 +59,10 @@ class Recurrent(keras.layers.RNN):
         **kwargs: `name`, `dtype` (by default the cell's), `trainable`.
 
     Call arguments:
-        sequences: tensor `(batch, time, features)`, at least one time step.
-        initial_state: list of tensors `(batch, cell.state_size[i])`; zeros if left out.
+        sequences: tensor `(batch, time, features)`, or `(batch, time, ...)` where the cell reads inputs of another
+            rank; at least one time step.
+        initial_state: list of tensors `(batch, cell.state_size[i])`, or `(batch, *cell.state_size[i])` where that is a
+            shape; nested as the cell nests them. Zeros if left out.
         mask: boolean tensor `(batch, time)`, True at unmasked steps.
         training: whether this is a training run; passed to the cell. Defaults to `False`.
 
@@ -109,20 +122,43 @@ class Recurrent(keras.layers.RNN):
         self._how: str | None = None
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
+        self._check_sequences(sequences_shape)
+        step_shape = _at_one_step(sequences_shape)
+        for cell, input_shape in all_cells(self.cell, step_shape):
+            if isinstance(cell, CELLS_OF_KERAS):  # half built, they would not be built again
+                check_features(type(cell).__name__, input_shape)
         if initial_state_shape is not None and not self.cell.built:
-            batch, _, features = sequences_shape
             if "states_shape" in inspect.signature(self.cell.build).parameters:
-                self.cell.build((batch, features), initial_state_shape)
+                self.cell.build(step_shape, initial_state_shape)
                 self.cell.built = True
+        _build_cells(self.cell, step_shape)
         super().build(sequences_shape)
         if self.stateful:
             self.state_variables = StateVariables(tree.flatten(self.states), name="states")
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
-        shapes = super().compute_output_shape(sequences_shape)
-        if self.return_state and None in self.state_size:  # a memory, as it was given
-            return (shapes[0], *map(tuple, initial_state_shape))
-        return shapes
+        self._check_sequences(sequences_shape)
+        (batch, time, *_), step_shape = sequences_shape, _at_one_step(sequences_shape)
+        output = output_shape(self.cell, step_shape)
+        if output is None:
+            raise ValueError(
+                f"Layer {self.name!r} does not know the shape of its cell's output before it is built: set output_size "
+                f"in the constructor of {type(self.cell).__name__}, or build the layer."
+            )
+        shape = (batch, time, *output[1:]) if self.return_sequences else (batch, *output[1:])
+        if not self.return_state:
+            return shape
+        specs = state_specs(self.cell, step_shape, initial_state_shape)
+        if any(spec.shape is None for spec in tree.flatten(specs)):  # a memory, as it was given
+            return (shape, *map(tuple, initial_state_shape))
+        return (shape, *tree.map_structure(lambda spec: (batch, *spec.shape[1:]), specs))
+
+    def get_initial_state(self, batch_size: Any) -> Any:
+        if hasattr(self.cell, "get_initial_state"):
+            return super().get_initial_state(batch_size)
+        return tree.map_structure(
+            lambda spec: ops.zeros((batch_size, *spec.shape[1:]), dtype=self.cell.compute_dtype), state_specs(self.cell)
+        )
 
     def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Any:
         mask = tree.flatten(mask)[0] if self.return_sequences else None
@@ -134,7 +170,10 @@ class Recurrent(keras.layers.RNN):
         if initial_state is not None:
             initial_state = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
         mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
-        self._check(sequences, initial_state, mask)
+        self._check_sequences(sequences.shape)
+        check_mask(f"Layer {self.name!r}", mask, sequences)
+        if initial_state is not None:
+            initial_state = self._nested_initial_state(initial_state, sequences.shape[0])
         if initial_state is None and self.stateful:
             # Copies: on PyTorch, the variables are written to before gradients are taken.
             initial_state = tree.map_structure(ops.copy, list(self.states))
@@ -185,8 +224,9 @@ class Recurrent(keras.layers.RNN):
     def _run(self, sequences, initial_state, mask, training):
         """The last output, all outputs, and the last states."""
         initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
-        cell, states = as_recurrent_cell(self.cell), tree.flatten(initial_state)
-        loop = self._loop(cell, sequences, states, mask, training)
+        nesting, states = tree.map_structure(lambda x: 0, initial_state), tree.flatten(initial_state)
+        cell = as_recurrent_cell(self.cell, nesting)
+        loop = self._loop(cell, sequences, states, nesting, mask, training)
         outputs, last_states, self._how = run_unrolled(loop) if self.unroll else backend.run(loop)
         _, _, outputs_of = cell.loop()
         if outputs_of is not None:
@@ -198,19 +238,21 @@ class Recurrent(keras.layers.RNN):
         states = tree.pack_sequence_as(initial_state, [*last_states, *states[len(last_states) :]])
         return outputs[:, -1], outputs, states
 
-    def _loop(self, cell, sequences, states, mask, training):
+    def _loop(self, cell, sequences, states, nesting, mask, training):
         changing, constants = cell.prepare(states)
         if self.go_backwards:
             sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
         return Loop(
             cell=self.cell,
-            bind=partial(_step_of, training=training, is_masked=mask is not None, dtype=self.compute_dtype),
+            bind=partial(
+                _step_of, nesting=nesting, training=training, is_masked=mask is not None, dtype=self.compute_dtype
+            ),
             project_sequences=partial(cell.project, training=training),
             sequences=sequences,
             mask=mask,
             states=changing,
             constants=constants,
-            output_size=cell.loop()[1],
+            output_size=axes_of(cell.loop()[1]),
             dtype=self.compute_dtype,
             training=training,
             key=cell.program_key(),
@@ -227,12 +269,13 @@ class Recurrent(keras.layers.RNN):
     @contextlib.contextmanager
     def _dropout_of_keras(self, sequences, training):
         """Within it, cells that draw dropout as Keras's do have drawn: Keras draws for its own, not inside wrappers."""
-        cells = [(cell, features) for cell, features in all_cells(self.cell, sequences.shape[-1])]
-        cells = [(cell, features) for cell, features in cells if training and hasattr(cell, "get_dropout_mask")]
-        for cell, features in cells:
-            batch, units = ops.shape(sequences)[0], tree.flatten(cell.state_size)[0]
-            cell.get_dropout_mask(ops.ones((batch, features), dtype=self.compute_dtype))
-            cell.get_recurrent_dropout_mask(ops.ones((batch, units), dtype=self.compute_dtype))
+        cells = all_cells(self.cell, _at_one_step(sequences.shape)) if training else []
+        cells = [(cell, input_shape) for cell, input_shape in cells if hasattr(cell, "get_dropout_mask")]
+        batch = ops.shape(sequences)[0]
+        for cell, input_shape in cells:
+            state_shape = tree.flatten(state_specs(cell))[0].shape
+            cell.get_dropout_mask(ops.ones((batch, *input_shape[1:]), dtype=self.compute_dtype))
+            cell.get_recurrent_dropout_mask(ops.ones((batch, *state_shape[1:]), dtype=self.compute_dtype))
         try:
             yield
         finally:
@@ -240,38 +283,77 @@ class Recurrent(keras.layers.RNN):
                 cell.reset_dropout_mask()
                 cell.reset_recurrent_dropout_mask()
 
-    def _check(self, sequences, initial_state, mask):
-        batch, time = sequences.shape[:2]
-        if len(sequences.shape) != 3 or time == 0:
+    def _check_sequences(self, shape):
+        """Refuses sequences that the cell does not read, before anything is built."""
+        spec, found = input_spec(self.cell), len(shape)
+        at_least, at_most = (1 + (spec.ndim or rank) for rank in (spec.min_ndim or 2, spec.max_ndim or math.inf))
+        axes = "(batch, time, features)" if at_most == 3 else "(batch, time, ...)"
+        if not at_least <= found <= at_most:
+            expected = f"ndim={at_least}" if at_least == at_most else f"min_ndim={at_least}"
             raise ValueError(
-                f"Layer {self.name!r} expected sequences (batch, time, features) with at least one time step, "
-                f"received shape {tuple(sequences.shape)}."
+                f"Layer {self.name!r} expected sequences {axes}: expected {expected}, found ndim={found}, received "
+                f"shape {tuple(shape)}. A recurrent layer below this one needs return_sequences=True."
             )
-        check_mask(f"Layer {self.name!r}", mask, sequences)
-        if initial_state is None:
-            return
-        states, sizes = tree.flatten(initial_state), tree.flatten(self.state_size)
-        if len(states) != len(sizes):
+        if shape[1] == 0:
+            raise ValueError(
+                f"Layer {self.name!r} expected sequences {axes} with at least one time step, received shape "
+                f"{tuple(shape)}."
+            )
+        expected = list(spec.shape or [None] * (found - 1))
+        for axis, size in spec.axes.items():
+            expected[axis] = size
+        expected = (expected[0], None, *expected[1:])
+        if not agree(shape, expected):
+            raise ValueError(
+                f"Layer {self.name!r} was built for sequences of shape {expected}, received shape {tuple(shape)}."
+            )
+
+    def _nested_initial_state(self, initial_state, batch):
+        """The initial states that the caller gives, which are flat or nested, nested as the cell wants them."""
+        specs = state_specs(self.cell, given=initial_state)
+        states, flat_specs = tree.flatten(initial_state), tree.flatten(specs)
+        if len(states) != len(flat_specs):
+            sizes = [size_of(spec.shape) for spec in flat_specs]
             raise ValueError(
                 f"Layer {self.name!r} expected {len(sizes)} initial state(s) of sizes {sizes}, received {len(states)}."
             )
-        for index, (state, size) in enumerate(zip(states, sizes, strict=True)):
-            if size is not None and not agree(state.shape, (batch, size)):
+        for index, (state, spec) in enumerate(zip(states, flat_specs, strict=True)):
+            if spec.shape is not None and not agree(state.shape, (batch, *spec.shape[1:])):
                 raise ValueError(
-                    f"Layer {self.name!r} expected initial state {index} of shape {(batch, size)}, "
+                    f"Layer {self.name!r} expected initial state {index} of shape {(batch, *spec.shape[1:])}, "
                     f"received {tuple(state.shape)}."
                 )
+        return tree.pack_sequence_as(specs, states)
 
 
-def _step_of(cell, training, is_masked, dtype):
+def _at_one_step(sequences_shape):
+    return (sequences_shape[0], *sequences_shape[2:])
+
+
+def _build_cells(cell, input_shape):
+    """Builds the cells of a stack in which one reads what is no vector: Keras would tell it no more than a size."""
+    if not hasattr(cell, "cells"):
+        return
+    cells = cells_and_input_shapes(cell, input_shape)
+    if any(shape is not None and len(shape) != 2 for _, shape in cells[1:]):
+        for inner, shape in cells:
+            if not inner.built:
+                _build_cells(inner, shape)
+                inner.build(shape)
+                inner.built = True
+
+
+def _step_of(cell, nesting, training, is_masked, dtype):
     """`carry, output = step(carry, inputs, constants)` of a cell: see `Loop`."""
-    cell_step, size, _ = as_recurrent_cell(cell).loop()
+    cell_step, size, _ = as_recurrent_cell(cell, nesting).loop()
+    expected = (None, *axes_of(size))
 
     def step(states, projected, constants):
         output, new_states = cell_step(projected, [*states, *constants], training)
-        if output.shape[-1] != size:
+        if not agree(output.shape, expected):
+            found = size_of(tuple(output.shape))
             raise ValueError(
-                f"The output of {type(cell).__name__} has {output.shape[-1]} features, expected its output_size "
+                f"The output of {type(cell).__name__} has {found} features, expected its output_size "
                 f"{size}: set output_size in the cell's constructor to what its step returns."
             )
         pairs = zip(new_states[: len(states)], states, strict=True)
@@ -291,8 +373,9 @@ def _check_sizes(cell):
     for attribute in ("state_size", "output_size"):
         if getattr(cell, attribute) is None:
             raise ValueError(
-                f"{type(cell).__name__} has no `{attribute}`: set state_size (list of integers) and output_size "
-                "(integer) in its constructor. Without them, shapes cannot be known before the first call."
+                f"{type(cell).__name__} has no `{attribute}`: set state_size (a list with the features or the shape of "
+                "each state) and output_size (the same of its output) in its constructor. Without them, shapes cannot "
+                "be known before the first call."
             )
 
 
@@ -318,10 +401,10 @@ def reset_rows(layer, rows):
         raise ValueError(
             f"reset_state expected row numbers below {batch} or a boolean array ({batch},), received {rows.tolist()}."
         )
-    kept = np.ones((batch, 1), bool)
+    kept = np.ones(batch, bool)
     kept[rows if rows.size else []] = False
     for state in states:
-        state.assign(ops.where(kept, state.value, ops.zeros_like(state.value)))
+        state.assign(without_padding(ops.convert_to_tensor(state), ops.convert_to_tensor(kept)))
 
 
 class StateVariables(keras.layers.Layer):

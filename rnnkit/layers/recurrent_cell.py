@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Callable, Hashable, Iterator
+from functools import cached_property
 from typing import Any
 
 import keras
 from keras import ops, tree
 
-from rnnkit.annotations import Tensor, Tensors
+from rnnkit.annotations import Shape, Tensor, Tensors
 from rnnkit.backend.loop import Equation
+from rnnkit.layers.state_shapes import cells_and_input_shapes, output_shape, size_of, state_specs
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -26,17 +28,20 @@ class RecurrentCell(keras.layers.Layer):
     and `keras.layers.StackedRNNCells`. A cell with gates also has `gates(projected, states)`, which returns everything
     that one step computes, by name; `rnnkit.diagnostics.record_gates` records it.
 
-    A subclass sets `state_size` (list of integers, the features of each state) and `output_size` (integer) in its
-    constructor, makes its weights in `build(input_shape)`, and implements `step`. It implements `project` where there
-    is something to project, and `readout` where y_t is not simply its first state. A product of a state with a weight
-    trains faster as `rnnkit.layers.recurrent_product`.
+    A subclass sets `state_size` and `output_size` in its constructor, makes its weights in `build(input_shape)`, and
+    implements `step`. It implements `project` where there is something to project, and `readout` where y_t is not
+    simply its first state. A product of a state with a weight trains faster as `rnnkit.layers.recurrent_product`.
+
+    `state_size` is a list with an entry for each state: its number of features, or its shape. With `[4, (4, 4)]`, the
+    states are `(batch, 4)` and `(batch, 4, 4)`. `output_size` is one such entry. A cell whose input at one step is not
+    `(batch, input_features)` says so as any layer of Keras does, by `self.input_spec = keras.InputSpec(ndim=4)`.
 
     Args:
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
         inputs: tensor `(batch, input_features)`, x_t.
-        states: list of tensors `(batch, state_size[i])`, s_{t-1}.
+        states: list of tensors `(batch, state_size[i])`, s_{t-1}; `(batch, *state_size[i])` where that is a shape.
         training: whether this is a training run. Defaults to `False`.
 
     Returns:
@@ -65,6 +70,14 @@ class RecurrentCell(keras.layers.Layer):
 
     state_size: Any = None
     output_size: Any = None
+
+    def sizes(self, input_shape: Shape) -> tuple[Any, Any]:
+        """Returns `state_size` and `output_size` for inputs of this shape at one step, `(batch, ...)`.
+
+        By default, these are the attributes. A cell whose states have a shape that follows from its input overrides
+        this, and sets the attributes in `build`.
+        """
+        return self.state_size, self.output_size
 
     def project(self, inputs: Tensor, training: bool = False) -> Tensors:
         """Computes the part of the step that needs no state, of each time step from its own input alone.
@@ -134,8 +147,8 @@ class RecurrentCell(keras.layers.Layer):
         return self.step(self.project(inputs, training=training), list(states), training=training)
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
-        """Returns zeros `(batch_size, state_size[i])` for each state."""
-        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in tree.flatten(self.state_size)]
+        """Returns zeros of the shape of each state."""
+        return [ops.zeros((batch_size, *spec.shape[1:]), dtype=self.compute_dtype) for spec in state_specs(self)]
 
 
 def key_of(layer: Any, owner: type, *parts: Hashable | None) -> Hashable | None:
@@ -153,10 +166,19 @@ def key_of(layer: Any, owner: type, *parts: Hashable | None) -> Hashable | None:
 class KerasCell:
     """Any Keras cell, as a `RecurrentCell`: it projects nothing, and its whole `call` is the step."""
 
-    def __init__(self, cell: Any):
+    def __init__(self, cell: Any, states: Any = None):
         self.cell = cell
-        size = getattr(cell, "output_size", None)
-        self.output_size = tree.flatten(cell.state_size)[0] if size is None else size
+        if states is not None:
+            self.states = states
+
+    @cached_property
+    def states(self) -> Any:
+        """A structure that is nested as the cell wants its states."""
+        return state_specs(self.cell)
+
+    @property
+    def output_size(self) -> Any:
+        return size_of(output_shape(self.cell))
 
     def project(self, inputs: Tensor, training: bool = False) -> Tensors:
         return inputs
@@ -178,26 +200,30 @@ class KerasCell:
 
     def step(self, projected: Tensors, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         takes_training = "training" in inspect.signature(self.cell.call).parameters
-        if tree.is_nested(self.cell.state_size):  # as nested as the cell wants them
-            states = tree.pack_sequence_as(plain(self.cell.state_size), list(states))
+        states = tree.pack_sequence_as(self.states, list(states))
         output, states = self.cell(projected, states, **({"training": training} if takes_training else {}))
         return output, tree.flatten(states)
 
 
-def as_recurrent_cell(cell: Any) -> RecurrentCell | KerasCell:
-    """The cell itself if it is a `RecurrentCell`; any other Keras cell with the same methods."""
-    return cell if isinstance(cell, RecurrentCell) else KerasCell(cell)
+def as_recurrent_cell(cell: Any, states: Any = None) -> RecurrentCell | KerasCell:
+    """The cell itself if it is a `RecurrentCell`; any other Keras cell with the same methods.
+
+    Args:
+        cell: the cell.
+        states: what the states of another Keras cell are nested like. Defaults to `None`: as the cell says.
+    """
+    return cell if isinstance(cell, RecurrentCell) else KerasCell(cell, states)
 
 
-def all_cells(cell: Any, features: int = 0) -> Iterator[tuple[Any, int]]:
-    """Yields the cell and all cells inside it, the innermost first, each with the number of features that it reads."""
-    inner_features = features
-    for inner in getattr(cell, "cells", []):
-        yield from all_cells(inner, inner_features)
-        inner_features = as_recurrent_cell(inner).output_size
+def all_cells(cell: Any, input_shape: Shape = (None, 0)) -> Iterator[tuple[Any, Shape]]:
+    """Yields the cell and all cells inside it, the innermost first, each with the shape of what it reads at a step."""
+    if hasattr(cell, "cells"):
+        for inner, inner_shape in cells_and_input_shapes(cell, input_shape):
+            yield from all_cells(inner, inner_shape)
     if isinstance(getattr(cell, "cell", None), keras.layers.Layer):
-        yield from all_cells(cell.cell, cell.reads(features) if hasattr(cell, "reads") else features)
-    yield cell, features
+        inner_shape = (*input_shape[:-1], cell.reads(input_shape[-1])) if hasattr(cell, "reads") else input_shape
+        yield from all_cells(cell.cell, inner_shape)
+    yield cell, input_shape
 
 
 def draws_at_random(cell: Any) -> bool:
@@ -209,8 +235,3 @@ def draws_at_random(cell: Any) -> bool:
         return any(isinstance(value, keras.random.SeedGenerator) for value in vars(cell).values())
 
     return any(draws(inner) for inner, _ in all_cells(cell))
-
-
-def plain(sizes: Any) -> list:
-    """Nested sizes as plain lists: JAX takes no lists that Keras tracks."""
-    return [plain(size) if isinstance(size, list | tuple) else size for size in sizes]

@@ -6,6 +6,7 @@ import keras
 
 from rnnkit.annotations import Shape, Tensor, Tensors
 from rnnkit.layers.recurrent_cell import as_recurrent_cell, key_of
+from rnnkit.layers.state_shapes import size_of
 from rnnkit.layers.wrapper_cell import WrapperCell
 
 
@@ -43,10 +44,12 @@ class ResidualCell(WrapperCell):
     """
 
     def build(self, input_shape: Shape) -> None:
-        if input_shape[-1] != self.output_size:
+        input_size, output_size = size_of(tuple(input_shape)), self.sizes(input_shape)[1]
+        if input_size != output_size:
+            what = "features" if len(input_shape) == 2 else "as its shape"
             raise ValueError(
-                f"ResidualCell adds the input to the output, but the input has {input_shape[-1]} features and the "
-                f"output of {type(self.cell).__name__} has {self.output_size}: make them equal."
+                f"ResidualCell adds the input to the output, but the input has {input_size} {what} and the "
+                f"output of {type(self.cell).__name__} has {output_size}: make them equal."
             )
         super().build(input_shape)
 

@@ -8,6 +8,7 @@ from keras import ops
 from rnnkit.annotations import Config, Shape, Tensor
 from rnnkit.arguments import check_positive_integer
 from rnnkit.layers.recurrent_cell import RecurrentCell
+from rnnkit.layers.state_shapes import check_features
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -74,7 +75,7 @@ class ROCell(RecurrentCell):
     def build(self, input_shape: Shape) -> None:
         (size,) = self.state_size
         if not self.R.built:
-            self.R.build((input_shape[0], size + input_shape[-1]))
+            self.R.build((input_shape[0], size + check_features(type(self).__name__, input_shape)))
         if self.O is not None and not self.O.built:
             self.O.build((input_shape[0], size))
 

@@ -6,8 +6,9 @@ import keras
 from keras import ops, tree
 
 from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
-from rnnkit.layers.nested_layers import backward_copy, recurrent_layers, reset_state_of, split_states, state_size_of
+from rnnkit.layers.nested_layers import backward_copy, recurrent_layers, reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
+from rnnkit.layers.state_shapes import size_of
 from rnnkit.ops.masking import without_padding
 
 
@@ -118,20 +119,26 @@ class Stacked(PlainLoopOfAll, keras.layers.Layer):
         shape, states = tuple(sequences_shape), []
         for layer in self.layers:
             shape, *_ = layer.compute_output_shape(shape)
-            states += [(shape[0], size) for size in tree.flatten(state_size_of(layer))]
-        shape = shape if self.return_sequences else (shape[0], shape[-1])
+            states += [(shape[0], *spec.shape[1:]) for spec in tree.flatten(state_specs_of(layer))]
+        if self.layers[-1].return_sequences and not self.return_sequences:
+            shape = (shape[0], *shape[2:])
         return (shape, *states) if self.return_state else shape
 
     def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Mask:
         mask = tree.flatten(mask)[0] if self.return_sequences else None
         if mask is not None and self.go_backwards:
             mask = ops.flip(mask, axis=1)  # in the order of the outputs
-        return [mask] + [None] * len(tree.flatten(self.state_size)) if self.return_state else mask
+        return [mask] + [None] * len(self.state_specs) if self.return_state else mask
 
     @property
-    def state_size(self) -> list[int]:
-        """The number of features of each state, lowest layer first, as a flat list."""
-        return [size for layer in self.layers for size in tree.flatten(state_size_of(layer))]
+    def state_specs(self) -> list[keras.InputSpec]:
+        """The shape of each state, lowest layer first, as a flat list."""
+        return [spec for layer in self.layers for spec in tree.flatten(state_specs_of(layer))]
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The size of each state, a number of features or a shape, lowest layer first, as a flat list."""
+        return [size_of(spec.shape) for spec in self.state_specs]
 
     @property
     def stateful(self) -> bool:
@@ -184,7 +191,7 @@ def _check_layers(layers):
             "Make a new layer for each place: [LSTM(8) for _ in range(3)], not [LSTM(8)] * 3."
         )
     for layer in layers:
-        state_size_of(layer)  # refuses what has no states
+        state_specs_of(layer)  # refuses what has no states
         if getattr(layer, "merge_mode", "concat") is None:
             raise ValueError(
                 f"Layer {layer.name!r} in the stack has merge_mode=None, which leaves two outputs: choose how to "

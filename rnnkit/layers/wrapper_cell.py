@@ -7,6 +7,7 @@ from keras import tree
 
 from rnnkit.annotations import Config, Shape, Tensor, Tensors
 from rnnkit.layers.recurrent_cell import RecurrentCell, as_recurrent_cell
+from rnnkit.layers.state_shapes import output_shape, size_of, state_specs
 
 
 class WrapperCell(RecurrentCell):
@@ -27,7 +28,12 @@ class WrapperCell(RecurrentCell):
                 f"{type(self).__name__} expected a cell (LSTMCell, GRUCell, a RecurrentCell, ...), received {cell!r}. "
                 "A layer over a sequence has its cell as layer.cell."
             )
-        if None in tree.flatten(cell.state_size):
+        if any(spec.shape is None for spec in tree.flatten(state_specs(cell))):
+            if not isinstance(cell, RecurrentCell):
+                raise ValueError(
+                    f"{type(self).__name__} expected a cell whose state_size has the size of each state, received "
+                    f"{cell!r} with state_size {cell.state_size}."
+                )
             raise ValueError(
                 f"{type(self).__name__} expected a cell without a memory, received {cell!r}: put it inside, "
                 f"AttentionCell({type(self).__name__}(cell, ...), attention)."
@@ -36,10 +42,21 @@ class WrapperCell(RecurrentCell):
             kwargs["dtype"] = cell.dtype_policy
         super().__init__(**kwargs)
         self.cell = cell
-        self.state_size = list(tree.flatten(cell.state_size))
-        self.output_size = as_recurrent_cell(cell).output_size
+
+    @property
+    def state_size(self) -> list:
+        return self.sizes(None)[0]
+
+    @property
+    def output_size(self) -> Any:
+        return self.sizes(None)[1]
+
+    def sizes(self, input_shape: Shape) -> tuple[Any, Any]:
+        specs = tree.flatten(state_specs(self.cell, input_shape))
+        return [size_of(spec.shape) for spec in specs], size_of(output_shape(self.cell, input_shape))
 
     def build(self, input_shape: Shape) -> None:
+        self.input_axes = len(input_shape) - 1  # of one step, without the batch
         if not self.cell.built:
             self.cell.build(input_shape)
             self.cell.built = True

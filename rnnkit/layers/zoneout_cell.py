@@ -10,6 +10,7 @@ from rnnkit.annotations import Config, Tensor, Tensors
 from rnnkit.arguments import check_rate
 from rnnkit.layers.recurrent_cell import as_recurrent_cell, key_of
 from rnnkit.layers.residual_cell import ResidualCell
+from rnnkit.layers.state_shapes import state_specs
 from rnnkit.layers.wrapper_cell import WrapperCell
 
 
@@ -73,10 +74,9 @@ class ZoneoutCell(WrapperCell):
     def project(self, inputs: Tensor, training: bool = False) -> Tensors:
         projected = {"projected": super().project(inputs, training)}
         if training:
-            leading = ops.shape(inputs)[:-1]
-            projected["draws"] = [
-                random.uniform((*leading, size), seed=self.seed_generator) for size in self.state_size
-            ]
+            leading = ops.shape(inputs)[: len(inputs.shape) - self.input_axes]
+            shapes = [(*leading, *spec.shape[1:]) for spec in state_specs(self)]
+            projected["draws"] = [random.uniform(shape, seed=self.seed_generator) for shape in shapes]
         return projected
 
     def step(self, projected: Tensors, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
