@@ -77,6 +77,7 @@ class Loop:
         equation: the `Equation` of the cell, or None.
         no_kernel: why no kernel may run even so, or None.
         only_plainly: why nothing but the plain loop may run, or None.
+        not_for_xla: why XLA had better not compile the step on a processor, or None.
     """
 
     cell: Any
@@ -94,6 +95,7 @@ class Loop:
     equation: Equation | None = None
     no_kernel: str | None = None
     only_plainly: str | None = None
+    not_for_xla: str | None = None
 
     @property
     def step(self) -> Callable[..., tuple[list[Tensor], Tensor]]:

@@ -260,6 +260,7 @@ class Recurrent(keras.layers.RNN):
             equation=cell.equation(training),
             no_kernel=self._no_kernel(),
             only_plainly=reason_of_the_switch(self),
+            not_for_xla=cell.not_for_xla,
         )
 
     def _no_kernel(self):

@@ -70,6 +70,7 @@ class RecurrentCell(keras.layers.Layer):
 
     state_size: Any = None
     output_size: Any = None
+    not_for_xla: Any = None  # in words, why XLA had better not compile the step, by measurement
 
     def sizes(self, input_shape: Shape) -> tuple[Any, Any]:
         """Returns `state_size` and `output_size` for inputs of this shape at one step, `(batch, ...)`.
@@ -166,6 +167,8 @@ def key_of(layer: Any, owner: type, *parts: Hashable | None) -> Hashable | None:
 class KerasCell:
     """Any Keras cell, as a `RecurrentCell`: it projects nothing, and its whole `call` is the step."""
 
+    not_for_xla = None
+
     def __init__(self, cell: Any, states: Any = None):
         self.cell = cell
         if states is not None:
@@ -215,13 +218,15 @@ def as_recurrent_cell(cell: Any, states: Any = None) -> RecurrentCell | KerasCel
     return cell if isinstance(cell, RecurrentCell) else KerasCell(cell, states)
 
 
-def all_cells(cell: Any, input_shape: Shape = (None, 0)) -> Iterator[tuple[Any, Shape]]:
+def all_cells(cell: Any, input_shape: Shape | None = None) -> Iterator[tuple[Any, Shape | None]]:
     """Yields the cell and all cells inside it, the innermost first, each with the shape of what it reads at a step."""
     if hasattr(cell, "cells"):
         for inner, inner_shape in cells_and_input_shapes(cell, input_shape):
             yield from all_cells(inner, inner_shape)
     if isinstance(getattr(cell, "cell", None), keras.layers.Layer):
-        inner_shape = (*input_shape[:-1], cell.reads(input_shape[-1])) if hasattr(cell, "reads") else input_shape
+        inner_shape = input_shape
+        if input_shape is not None and hasattr(cell, "reads"):
+            inner_shape = (*input_shape[:-1], cell.reads(input_shape[-1]))
         yield from all_cells(cell.cell, inner_shape)
     yield cell, input_shape
 

@@ -51,6 +51,10 @@ class WrapperCell(RecurrentCell):
     def output_size(self) -> Any:
         return self.sizes(None)[1]
 
+    @property
+    def not_for_xla(self) -> str | None:
+        return as_recurrent_cell(self.cell).not_for_xla
+
     def sizes(self, input_shape: Shape) -> tuple[Any, Any]:
         specs = tree.flatten(state_specs(self.cell, input_shape))
         return [size_of(spec.shape) for spec in specs], size_of(output_shape(self.cell, input_shape))

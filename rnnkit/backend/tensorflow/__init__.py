@@ -34,6 +34,8 @@ def _against_compiling(loop):
         return "it was called outside of a tf.function, where compiling would be paid for at each call"
     if any(x.dtype in (tf.float16, tf.bfloat16) for x in loop.states):
         return "XLA is slow with half precision on a processor"
+    if loop.not_for_xla is not None:
+        return loop.not_for_xla
     if tf.config.list_logical_devices("GPU"):
         return "there is a GPU, for which nothing was measured"
     return None
