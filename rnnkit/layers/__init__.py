@@ -4,6 +4,8 @@ from rnnkit.layers.attention import BahdanauAttention, LuongAttention
 from rnnkit.layers.attention_cell import AttentionCell
 from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.bridge import Bridge
+from rnnkit.layers.conv_gru import ConvGRU1D, ConvGRU2D, ConvGRUCell
+from rnnkit.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTMCell
 from rnnkit.layers.crf import CRF
 from rnnkit.layers.crf_loss import CRFLoss
 from rnnkit.layers.decoder import Decoder
@@ -33,6 +35,12 @@ __all__ = [
     "Bidirectional",
     "Bridge",
     "CRFLoss",
+    "ConvGRU1D",
+    "ConvGRU2D",
+    "ConvGRUCell",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTMCell",
     "Decoder",
     "Elman",
     "ElmanCell",
