@@ -7,6 +7,7 @@ from keras import initializers, ops, tree
 
 from rnnkit.annotations import Config, Initializer, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import backward_copy, state_specs_of
+from rnnkit.layers.state_shapes import size_of
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -98,6 +99,7 @@ class LearnedInitialState(keras.layers.Wrapper):
 
     # What keras.layers.Bidirectional reads from the layer inside.
     state_specs = property(lambda self: state_specs_of(self.layer))
+    state_size = property(lambda self: tree.map_structure(lambda spec: size_of(spec.shape), self.state_specs))
     stateful = property(lambda self: self.layer.stateful)
     return_sequences = property(lambda self: self.layer.return_sequences)
     return_state = property(lambda self: self.layer.return_state)
