@@ -226,7 +226,7 @@ class Recurrent(keras.layers.RNN):
         initial_state = initial_state if tree.is_nested(initial_state) else [initial_state]  # Keras's GRU unpacks it
         nesting, states = tree.map_structure(lambda x: 0, initial_state), tree.flatten(initial_state)
         cell = as_recurrent_cell(self.cell, nesting)
-        loop = self._loop(cell, sequences, states, nesting, mask, training)
+        loop = self._loop(cell, sequences, states, mask, training, nesting)
         outputs, last_states, self._how = run_unrolled(loop) if self.unroll else backend.run(loop)
         _, _, outputs_of = cell.loop()
         if outputs_of is not None:
@@ -238,7 +238,7 @@ class Recurrent(keras.layers.RNN):
         states = tree.pack_sequence_as(initial_state, [*last_states, *states[len(last_states) :]])
         return outputs[:, -1], outputs, states
 
-    def _loop(self, cell, sequences, states, nesting, mask, training):
+    def _loop(self, cell, sequences, states, mask, training, nesting=None):
         changing, constants = cell.prepare(states)
         if self.go_backwards:
             sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
