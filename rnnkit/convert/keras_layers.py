@@ -14,6 +14,8 @@ from rnnkit.layers import (
     GRU,
     LSTM,
     Bidirectional,
+    ConvLSTM1D,
+    ConvLSTM2D,
     Elman,
     ElmanCell,
     GRUCell,
@@ -21,7 +23,7 @@ from rnnkit.layers import (
     Recurrent,
     Stacked,
 )
-from rnnkit.layers.recurrent_cell import plain
+from rnnkit.layers.state_shapes import state_specs
 
 
 def from_keras(layer: keras.layers.Layer | Sequence[keras.layers.Layer]) -> keras.layers.Layer:
@@ -107,6 +109,8 @@ _EQUAL: dict[type, type] = {
     keras.layers.SimpleRNN: Elman,
     keras.layers.RNN: Recurrent,
     keras.layers.Bidirectional: Bidirectional,
+    keras.layers.ConvLSTM1D: ConvLSTM1D,
+    keras.layers.ConvLSTM2D: ConvLSTM2D,
     keras.layers.LSTMCell: LSTMCell,
     keras.layers.GRUCell: GRUCell,
     keras.layers.SimpleRNNCell: ElmanCell,
@@ -209,7 +213,7 @@ class _ToKeras(Conversion):
         sequences, states = args[0], kwargs.pop("initial_state", args[1] if len(args) > 1 else None)
         if states is None:
             return layer(sequences, **kwargs)
-        states = tree.pack_sequence_as(plain(layer.cell.state_size), tree.flatten(states))
+        states = tree.pack_sequence_as(state_specs(layer.cell), tree.flatten(states))
         return layer(sequences, initial_state=states, **kwargs)
 
 

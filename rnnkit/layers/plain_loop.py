@@ -19,6 +19,9 @@ def plain_loop() -> Iterator[None]:
     turn compiled loops off for one layer, set `layer.plain_loop = True` before it first runs; for a whole model on
     TensorFlow, `model.compile(jit_compile=False)` does it. `layer.explain()` says how a layer ran, and why.
 
+    Returns:
+        A context manager.
+
     Example:
 
     >>> import numpy as np, rnnkit.layers

@@ -354,3 +354,16 @@ def model_of(layer):
 def test_what_cannot_be_expressed(convert, make, message):
     with pytest.raises(ValueError, match=message):
         convert(make())
+
+
+def test_convolutional_layers_there_and_back():
+    x = np.random.default_rng(0).normal(size=(2, 3, 6, 6, 2)).astype("float32")
+    stack = [keras.layers.ConvLSTM2D(3, 3, return_sequences=True), keras.layers.ConvLSTM2D(2, 2)]
+    model = keras.Sequential([keras.Input((3, 6, 6, 2)), *stack])
+    ours = from_keras(model)
+    assert all(type(layer) is R.ConvLSTM2D for layer in ours.layers)
+    back = to_keras(ours)
+    assert all(type(layer) is keras.layers.ConvLSTM2D for layer in back.layers)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(ours.predict(x, verbose=0), expected, atol=1e-6)
+    np.testing.assert_allclose(back.predict(x, verbose=0), expected, atol=1e-6)

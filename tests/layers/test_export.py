@@ -1,5 +1,8 @@
 """Models that leave Keras: to SavedModel, ONNX and LiteRT, each read by its own reader."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -64,7 +67,9 @@ def of_onnx(model, path):
 
 
 def of_litert(model, path):
-    signature = [keras.InputSpec(shape=model.inputs[0].shape, dtype="float32")]  # Keras would leave the batch unknown
+    signature = [
+        keras.InputSpec(shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+    ]  # Keras would leave the batch unknown
     model.export(f"{path}.tflite", format="litert", input_signature=signature, verbose=False)
     own = tf.lite.experimental.OpResolverType.BUILTIN
     reader = tf.lite.Interpreter(f"{path}.tflite", experimental_op_resolver_type=own)
@@ -101,3 +106,41 @@ def test_sequences_of_any_length(export, name, masked, tmp_path):
     for steps in (TIME, 2):
         x = inputs_for(masked, 3, steps)
         np.testing.assert_allclose(run(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+def tagger(words):
+    x = keras.layers.Embedding(20, 4, mask_zero=True)(words)
+    hidden = layers.Bidirectional(layers.LSTM(UNITS, return_sequences=True))(x)
+    return layers.CRF(4)(keras.layers.Dense(4)(hidden))
+
+
+def translator(words):
+    cell = layers.AttentionCell(layers.GRUCell(UNITS), layers.BahdanauAttention(UNITS), input_feeding=True)
+    decoder = layers.Decoder(keras.layers.Embedding(20, 4), cell, keras.layers.Dense(9))
+    memory = layers.GRU(UNITS, return_sequences=True)(keras.layers.Embedding(20, 4, mask_zero=True)(words))
+    return decoder(words, initial_state=cell.initial_state(memory))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("time", [TIME, None])
+@pytest.mark.parametrize("make", [tagger, translator])
+@pytest.mark.parametrize("export", [of_saved_model, of_onnx, of_litert])
+def test_tags_and_decoders(export, make, time, tmp_path):
+    if export is of_litert and time is None:
+        pytest.skip("LiteRT's own operations need known sizes")
+    words = np.random.default_rng(0).integers(1, 20, (BATCH, TIME)).astype("int32")
+    words[1, 4:] = 0
+    inputs = keras.Input((time,), batch_size=BATCH if export is of_litert else None, dtype="int32")
+    model = keras.Model(inputs, make(inputs))
+    expected = model(words)
+    np.testing.assert_allclose(export(model, str(tmp_path / "model"))(words), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_examples_of_the_guide(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs/export.md").read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    names = {}
+    for block in blocks:
+        exec(block, names)  # noqa: S102
