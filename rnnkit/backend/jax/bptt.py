@@ -12,9 +12,12 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from keras import StatelessScope
 
+from rnnkit.backend.jax.linear import linear
 from rnnkit.backend.loop import COMPILED, NeedsPlainLoop
 from rnnkit.ops.recurrent_product import computed_by, kernels_of, plain_product, with_kernels
 
@@ -22,7 +25,7 @@ BYTES_OF_A_BLOCK = 2**21  # by measurement
 
 
 def run_compiled(loop, at_once):
-    """Runs a `Loop` with a backward pass of its own, which can be differentiated again, but not forward (`jax.jvp`).
+    """Runs a `Loop` with a backward pass of its own, which can be differentiated again and forward, too (`jax.jvp`).
 
     Args:
         loop: the `Loop`.
@@ -40,8 +43,8 @@ def run_compiled(loop, at_once):
     sequences, structure = jax.tree.flatten(inputs)
     arguments = loop.carry, sequences, [*loop.constants, *(variable.value for variable in loop.variables)]
     passes = _Passes(project, loop.step, structure, loop.variables, arguments)
-    run = jax.custom_vjp(passes.forward)
-    run.defvjp(passes.forward_and_keep, passes.backward)
+    run = jax.custom_jvp(passes.forward)
+    run.defjvp(passes.forward_and_tangents, symbolic_zeros=True)
     outputs, carry = run(*arguments)
     return loop.ran(outputs, carry, COMPILED)
 
@@ -60,7 +63,7 @@ def is_pure(loop):
 
 
 class _Passes:
-    """The three passes, of the first carry, the sequences, and what every step reads: constants and weights."""
+    """The passes, of the first carry, the sequences, and what every step reads: constants and weights."""
 
     def __init__(self, project, step, structure, variables, arguments):
         self.step, self.variables, self.outside = step, variables, _values_outside()
@@ -142,21 +145,35 @@ class _Passes:
         (last, _), outputs = lax.scan(step, (first, _at(0, rest)), (_times(projected), bases))
         return outputs, last
 
-    def forward_and_keep(self, first, sequences, read):
-        """What `forward` returns, and what `backward` needs.
+    def forward_and_tangents(self, arguments, tangents):
+        """What `forward` returns, and its tangents, linear in `tangents`: their transpose is `backward`."""
+        first, sequences, read = arguments
+        d_first, d_sequences, d_read = jax.tree.map(lambda d: d if _is_moving(d) else None, tangents)
+
+        def project(moved):
+            projected = self._projected(*_filled(moved, (sequences, read)))
+            return _floating(projected), projected
+
+        def kernels_and_biases(moved):
+            return kernels_of(lambda: self._step(first, at_0, _filled(moved, read)))
+
+        d_inputs = d_sequences, d_read
+        _, d_projected, projected = jax.jvp(project, [_where(d_inputs, (sequences, read))], [d_inputs], has_aux=True)
+        at_0 = _at(0, projected)
+        kernels, d_kernels = jax.jvp(kernels_and_biases, [_where(d_read, read)], [d_read])
+        results, kept = self._forward_and_keep(first, projected, read, kernels)
+        moving = d_first, d_projected, d_read, d_kernels
+        d_results = linear(self.tangents, self.backward, kept, moving, _floating(results))
+        return results, _filled(d_results, jax.tree.map(_no_tangent, results))
+
+    def _forward_and_keep(self, first, projected, read, kernels):
+        """What `forward` returns, and what its derivatives need.
 
         Of all steps, these are the states before, the recurrent products and their factors.
 
         A product is written over its base where that is a sequence: what takes less memory takes less time.
         """
-
-        def project(floating):
-            projected = self._projected(*_filled(floating, (sequences, read)))
-            return _floating(projected), projected
-
-        _, through_projection, projected = jax.vjp(project, _floating((sequences, read)), has_aux=True)
-        at_0 = _at(0, projected)
-        times, kernels = _times(projected), self._kernels(first, at_0, read)
+        times, at_0 = _times(projected), _at(0, projected)
         over, rest = self._bases_and_rest(projected)
         order = None
 
@@ -183,65 +200,82 @@ class _Passes:
         before, multiplied, products = jax.tree.map(lambda number: distinct[number], order)
         for n, x in zip(self.base_of.values(), over, strict=True):
             products[n] = x
-        return (outputs, last), (through_projection, first, projected, read, before, multiplied, products)
+        return (outputs, last), (rest, read, kernels, before, multiplied, products)
+
+    def tangents(self, kept, moving):
+        """The tangents of the results, from those of the first carry, projected inputs, what is read, and kernels."""
+        rest, read, kernels, before, multiplied, products = kept
+        d_first, d_projected, d_read, d_kernels = moving
+        d_first, d_read = _filled(d_first, _zeros(_at(0, before))), _filled(d_read, _zeros(read))
+        transposed = [kernel.T for kernel, _ in kernels]
+        d_nudges = [
+            plain_product(x, d_kernel, None, d_bias) for x, (d_kernel, d_bias) in zip(multiplied, d_kernels, strict=True)
+        ]
+
+        def step(d_before, now):
+            before, rest, results, d_inputs, d_nudges = now
+            inputs = self._with_bases(rest, [results[n] for n in self.base_of.values()])
+            kept_step, everything = self._kept_step((before, inputs, read), results, transposed)
+            _, (d_output, d_after) = jax.jvp(kept_step, everything, ((d_before, d_inputs, d_read), d_nudges))
+            return d_after, d_output
+
+        d_last, d_outputs = lax.scan(step, d_first, (before, rest, products, d_projected, d_nudges))
+        return d_outputs, d_last
 
     def backward(self, kept, d_results):
-        """The gradients of the arguments, None for those that are not floating point.
+        """The transpose of `tangents`.
 
         The gradient of what a step reads is written over it.
         """
-        through_projection, first, projected, read, before, multiplied, products = kept
-        d_outputs, d_last = _floating(d_results)
-        at_0 = self._with_bases(_at(0, projected), [products[n][0] for n in self.base_of.values()])
-        kernels, through_kernels = jax.vjp(lambda x: self._kernels(first, at_0, _filled(x, read)), _floating(read))
+        rest, read, kernels, before, multiplied, products = kept
+        d_outputs, d_last = d_results
         transposed = [kernel.T for kernel, _ in kernels]
-        times, others = _times(products), [None if _is_floating(x) else x for x in projected]
+        times, others = _times(products), [None if _is_floating(x) else x for x in rest]
 
         def step(carry, now):
             (d_after, d_read, over), (t, before, others, d_output) = carry, now
             inputs, results = _at(t, over)
-            # A base is not read again: anything of its shape stands in for it.
             inputs = self._with_bases(_filled(inputs, others), [results[n] for n in self.base_of.values()])
-            everything = before, inputs, read
-
-            def differentiable(floating, nudges):
-                """The step's results: if a product were greater by its nudge, its gradient is that of the nudge."""
-                before, inputs, read = _filled(floating, everything)
-                numbers = iter(range(len(nudges)))
-
-                def compute(state, kernel, base, bias):
-                    n = next(numbers)
-                    summand = nudges[n] if base is None else base + nudges[n]
-                    return _kept_product(state.astype(summand.dtype), summand, results[n], transposed[n])
-
-                with computed_by(compute):
-                    after, output = self._step(before, inputs, read)
-                return _floating((output, after))
-
-            nudges = [jnp.zeros_like(x) for x in results]
-            _, through_step = jax.vjp(differentiable, _floating(everything), nudges)
+            kept_step, everything = self._kept_step((before, inputs, read), results, transposed)
+            _, through_step = jax.vjp(kept_step, *everything)
             (d_before, d_inputs, d_step), d_products = through_step((d_output, d_after))
             d_inputs = [None if x is None else d for x, d in zip(over[0], d_inputs, strict=True)]
             return (d_before, jax.tree.map(jnp.add, d_read, d_step), _written(t, over, (d_inputs, d_products))), None
 
         # Of the kernels' gradients, the loop leaves the factors.
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.promote_types(x.dtype, "float32")), _floating(read))
-        start = d_last, nothing, (_floating(projected), products)
+        start = d_last, nothing, (_floating(rest), products)
         now = times, before, others, d_outputs
         (d_first, d_read, (d_projected, d_products)), _ = lax.scan(step, start, now, reverse=True)
         d_projected = self._with_bases(d_projected, [d_products[n] for n in self.base_of.values()])
+        d_read = jax.tree.map(lambda d, x: d.astype(x.dtype), d_read, _floating(read))
         d_kernels = [
             ((_rows(x).T @ _rows(d)).astype(kernel.dtype), None if bias is None else _rows(d).sum(0).astype(bias.dtype))
             for x, d, (kernel, bias) in zip(multiplied, d_products, kernels, strict=True)
         ]
-        (d_weights,) = through_kernels(d_kernels)
-        ((d_sequences, d_projecting),) = through_projection(d_projected)
-        d_read = jax.tree.map(lambda d, *more: sum(more, d).astype(more[0].dtype), d_read, d_weights, d_projecting)
-        return d_first, d_sequences, d_read
+        return d_first, d_projected, d_read, d_kernels
 
-    def _kernels(self, first, inputs, read):
-        """Kernel and bias of each product of a step, in their order."""
-        return kernels_of(lambda: self._step(first, inputs, read))
+    def _kept_step(self, everything, results, transposed):
+        """One step, to be differentiated, with these results of its products, and the point to do so at.
+
+        If a product were greater by its nudge, its gradient is that of the nudge. A base is not read again: anything of
+        its shape stands in for it.
+        """
+
+        def step(floating, nudges):
+            before, inputs, read = _filled(floating, everything)
+            numbers = iter(range(len(nudges)))
+
+            def compute(state, kernel, base, bias):
+                n = next(numbers)
+                summand = nudges[n] if base is None else base + nudges[n]
+                return _kept_product(state.astype(summand.dtype), summand, results[n], transposed[n])
+
+            with computed_by(compute):
+                after, output = self._step(before, inputs, read)
+            return _floating((output, after))
+
+        return step, (_floating(everything), _zeros(results))
 
     def _bases_and_rest(self, sequences):
         """The sequences that are nothing but a base, and the sequences with None in their places."""
@@ -293,16 +327,17 @@ def _with_values(variables, values, outside, function):
     return result, changed, scope.losses
 
 
-@jax.custom_vjp
+@jax.custom_jvp
 def _kept_product(state, summand, result, transposed):
-    """A product that was computed before: `result`, with the gradients of `state @ kernel + summand`."""
+    """A product that was computed before: `result`, with the derivatives of `state @ kernel + summand`."""
     return result
 
 
-_kept_product.defvjp(
-    lambda state, summand, result, transposed: (result, transposed),
-    lambda transposed, d: (d @ transposed.astype(d.dtype), d, None, None),
-)
+@_kept_product.defjvp
+def _tangent_of_kept_product(arguments, tangents):
+    _, _, result, transposed = arguments
+    d_state, d_summand, _, _ = tangents
+    return result, lax.dot_general(d_state, transposed.astype(d_state.dtype), (((1,), (1,)), ((), ()))) + d_summand
 
 
 def _distinct(values):
@@ -337,13 +372,35 @@ def _is_floating(x):
 
 
 def _floating(values):
-    """`values` with None in the places of what is not floating point, and has no gradient."""
+    """`values` with None in the places of what is not floating point, and has no derivative."""
     return jax.tree.map(lambda x: x if _is_floating(x) else None, values)
 
 
-def _filled(floating, values):
-    """`floating` with the tensors of `values` where it has none."""
-    return jax.tree.map(lambda x, value: value if x is None else x, floating, values, is_leaf=lambda x: x is None)
+def _is_moving(tangent):
+    return not isinstance(tangent, SymbolicZero) and _is_floating(tangent)
+
+
+def _no_tangent(x):
+    return numpy.zeros(x.shape, jax.dtypes.float0)
+
+
+def _zeros(values):
+    """Zeros like what is floating point in `values`, else None."""
+    return jax.tree.map(jnp.zeros_like, _floating(values))
+
+
+def _filled(some, values):
+    """`some` with the tensors of `values` where it has none."""
+    return jax.tree.map(lambda x, value: value if x is None else x, some, values, is_leaf=_is_none)
+
+
+def _where(some, values):
+    """`values` with None where `some` has none."""
+    return jax.tree.map(lambda x, value: None if x is None else value, some, values, is_leaf=_is_none)
+
+
+def _is_none(x):
+    return x is None
 
 
 def _rows(x):
