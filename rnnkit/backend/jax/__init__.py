@@ -5,16 +5,8 @@ import keras
 
 from rnnkit.backend import chains as chains
 from rnnkit.backend.jax.bptt import is_pure, run_compiled
+from rnnkit.backend.jax.scan import scan
 from rnnkit.backend.loop import Loop, NeedsPlainLoop, Run, run_plainly
-
-
-def scan(step, carry, sequences, output):
-    """Runs `carry, output = step(carry, x_t)` over the first axis of `sequences`.
-
-    Returns the outputs of all steps, stacked, and the last carry. `output` is a tensor like one step's output.
-    """
-    carry, outputs = jax.lax.scan(step, carry, sequences)
-    return outputs, carry
 
 
 def run(loop: Loop) -> Run:

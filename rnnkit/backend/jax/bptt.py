@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
+from jax.extend.core import Jaxpr
 from keras import StatelessScope
 
 from rnnkit.backend.jax.linear import linear
@@ -50,7 +51,7 @@ def run_compiled(loop, at_once):
 
 
 def is_pure(loop):
-    """Whether projecting computes from inputs and variables alone, changes no variable, and adds no loss."""
+    """Whether projecting computes from inputs and variables alone, changes no variable, adds no loss, prints nothing."""
     changed, losses, outside = None, None, _values_outside()
 
     def run(inputs, values):
@@ -59,7 +60,7 @@ def is_pure(loop):
         return projected
 
     traced = jax.make_jaxpr(run)(loop.inputs, [variable.value for variable in loop.variables])
-    return not (changed or losses or _has_tracers(traced.consts))
+    return not (changed or losses or _has_tracers(traced.consts) or _calls_the_host(traced.jaxpr))
 
 
 class _Passes:
@@ -85,6 +86,8 @@ class _Passes:
         traced = jax.make_jaxpr(without_bases)(first, inputs, read)
         if _has_tracers(traced.consts):
             raise NeedsPlainLoop("its cell reads a tensor that is neither state, input nor weight")
+        if _calls_the_host(traced.jaxpr):
+            raise NeedsPlainLoop("its cell calls Python or prints, which the backward loop would do once more")
         if not bases:
             raise NeedsPlainLoop("its cell has no recurrent_product")
         # The sequences that are nothing but the base of one product, by number, and which product that is.
@@ -209,7 +212,8 @@ class _Passes:
         d_first, d_read = _filled(d_first, _zeros(_at(0, before))), _filled(d_read, _zeros(read))
         transposed = [kernel.T for kernel, _ in kernels]
         d_nudges = [
-            plain_product(x, d_kernel, None, d_bias) for x, (d_kernel, d_bias) in zip(multiplied, d_kernels, strict=True)
+            plain_product(x, d_kernel, None, d_bias)
+            for x, (d_kernel, d_bias) in zip(multiplied, d_kernels, strict=True)
         ]
 
         def step(d_before, now):
@@ -356,7 +360,18 @@ def _at(t, stacks):
 
 
 def _written(t, stacks, values):
-    return jax.tree.map(lambda x, value: lax.dynamic_update_index_in_dim(x, value, t, 0), stacks, values)
+    # With an index that is unsigned, jax.vmap of JAX 0.6 writes nothing.
+    return jax.tree.map(
+        lambda x, value: lax.dynamic_update_index_in_dim(x, value, t.astype("int32"), 0), stacks, values
+    )
+
+
+def _calls_the_host(jaxpr):
+    """Whether it does anything that is to be done once: a callback, a print, any other effect."""
+    if jaxpr.effects or any("callback" in line.primitive.name for line in jaxpr.eqns):
+        return True
+    inner = [getattr(x, "jaxpr", x) for line in jaxpr.eqns for x in jax.tree.leaves(line.params)]
+    return any(_calls_the_host(x) for x in inner if isinstance(x, Jaxpr))
 
 
 def _has_tracers(values):
