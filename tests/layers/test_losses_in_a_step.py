@@ -77,7 +77,6 @@ def test_what_they_are():
     np.testing.assert_allclose(added, 0.5 * np.sum(model.predict(X, verbose=0) ** 2), rtol=1e-5)
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX lets no loop change a variable")
 def test_a_step_that_changes_a_variable_too():
     layer = layers.Recurrent(Adding(counts=True), return_sequences=True)
     model = keras.Sequential([keras.Input((STEPS, UNITS)), layer])

@@ -6,19 +6,40 @@ import keras
 from rnnkit.backend import chains as chains
 from rnnkit.backend.jax.bptt import is_pure, run_compiled
 from rnnkit.backend.jax.scan import scan
-from rnnkit.backend.loop import Loop, NeedsPlainLoop, Run, run_plainly
+from rnnkit.backend.loop import Loop, NeedsPlainLoop, Run, run_plainly, run_with_losses
 
 
 def run(loop: Loop) -> Run:
     """Runs a loop in the fastest way that fits."""
-    reason = _against_a_backward_loop(loop)
+    adds_losses = _adds_losses(loop)
+    reason = "its cell adds a loss in its step" if adds_losses else loop.only_plainly or _against_a_backward_loop(loop)
     if reason is None:
         try:
             # What is drawn at random, or added to the loss, is so for all steps at once.
             return run_compiled(loop, at_once=loop.training or not is_pure(loop))
         except NeedsPlainLoop as error:
             reason = str(error)
-    return run_plainly(loop, scan, f"a loop that XLA compiles, differentiated by JAX: {reason}")
+    run = run_with_losses if adds_losses else run_plainly
+    return run(loop, scan, f"a loop that XLA compiles, differentiated by JAX: {reason}")
+
+
+def _adds_losses(loop):
+    """Whether the step adds a loss."""
+    if loop.key is not None:
+        return False
+    count_before = 0
+
+    def one_step(carry, inputs, constants):
+        nonlocal count_before
+        inputs = jax.tree.map(lambda x: x[0], loop.project(inputs))
+        count_before = len(scope.losses)
+        return loop.step(carry, inputs, constants)
+
+    with keras.StatelessScope(collect_losses=True, initialize_variables=False) as scope:
+        if scope.original_scope is not None:
+            scope.state_mapping.update(scope.original_scope.state_mapping)
+        jax.eval_shape(one_step, loop.carry, loop.inputs, loop.constants)
+    return len(scope.losses) > count_before
 
 
 def _against_a_backward_loop(loop):

@@ -51,7 +51,7 @@ def run_compiled(loop, at_once):
 
 
 def is_pure(loop):
-    """Whether projecting computes from inputs and variables alone, changes no variable, adds no loss, prints nothing."""
+    """Whether projecting computes from inputs and variables alone, changes no variable, and has no other effect."""
     changed, losses, outside = None, None, _values_outside()
 
     def run(inputs, values):
