@@ -60,7 +60,7 @@ test-colab: .venv .venv-colab
 	@sh tools/test_colab.sh
 
 bench: .venv-torch
-	@for question in recurrent crf decoding word2vec; do .venv-torch/bin/python benchmarks/$$question.py || exit 1; done
+	@for question in recurrent padded_batches crf decoding word2vec; do .venv-torch/bin/python benchmarks/$$question.py || exit 1; done
 	@KERAS_BACKEND=torch .venv-torch/bin/python benchmarks/gpu.py
 
 tables: .venv

@@ -16,7 +16,7 @@ def _sizes(sizes, per_octave):
     return sizes
 
 
-LENGTHS = _sizes([8], per_octave=2)  # a loop takes no step in the padding, only its tensors have room for it
+LENGTHS = _sizes([16, 64], per_octave=1)  # a loop takes no step in the padding: only its tensors have room for it
 ROWS = _sizes(list(range(9)), per_octave=8)
 
 
