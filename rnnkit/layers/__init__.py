@@ -21,6 +21,7 @@ from rnnkit.layers.recurrent_cell import RecurrentCell
 from rnnkit.layers.residual_cell import ResidualCell
 from rnnkit.layers.ro_cell import ROCell
 from rnnkit.layers.stacked import Stacked
+from rnnkit.layers.states_in_files import states_in_files
 from rnnkit.layers.zoneout_cell import ZoneoutCell
 from rnnkit.ops.recurrent_product import recurrent_product
 from rnnkit.word2vec.layers import CBOW, SkipGram
@@ -63,4 +64,5 @@ __all__ = [
     "ZoneoutCell",
     "plain_loop",
     "recurrent_product",
+    "states_in_files",
 ]

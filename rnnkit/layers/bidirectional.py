@@ -8,6 +8,7 @@ from keras import tree
 from rnnkit.annotations import Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
+from rnnkit.layers.states_in_files import hold_states_of_keras
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -89,6 +90,7 @@ class Bidirectional(PlainLoopOfAll, keras.layers.Bidirectional):
                 f"and {widths[1]} features: make them equal, or use 'concat'."
             )
         super().build(sequences_shape)
+        self.state_variables = hold_states_of_keras([self.forward_layer, self.backward_layer])
         if self._first_weights is not None:
             self.set_weights(self._first_weights)
 

@@ -26,6 +26,7 @@ from rnnkit.layers.state_shapes import (
     size_of,
     state_specs,
 )
+from rnnkit.layers.states_in_files import StateVariables
 from rnnkit.ops.masking import check_mask, without_padding
 
 
@@ -51,7 +52,8 @@ class Recurrent(keras.layers.RNN):
         return_state: whether to return the last states, too. Defaults to `False`.
         go_backwards: whether to run from the last step to the first; the outputs come in the order of the run. Defaults
             to `False`.
-        stateful: whether each batch starts from the last states of the batch before. Defaults to `False`.
+        stateful: whether each batch starts from the last states of the batch before; `states_in_files` saves and loads
+            them. Defaults to `False`.
         unroll: whether to build one copy of the step per time step instead of a loop (short sequences only). Defaults
             to `False`.
         zero_output_for_mask: whether the output of a masked step is zeros instead of the output before it. Defaults to
@@ -120,6 +122,7 @@ class Recurrent(keras.layers.RNN):
             )
         self.supports_masking = True  # Keras 3.16 sets it to False
         self._how: str | None = None
+        self._given_shapes: Any = None
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         self._check_sequences(sequences_shape)
@@ -132,9 +135,10 @@ class Recurrent(keras.layers.RNN):
                 self.cell.build(step_shape, initial_state_shape)
                 self.cell.built = True
         _build_cells(self.cell, step_shape)
+        self._given_shapes = initial_state_shape
         super().build(sequences_shape)
         if self.stateful:
-            self.state_variables = StateVariables(tree.flatten(self.states), name="states")
+            self.state_variables = StateVariables(self, name="states")
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         self._check_sequences(sequences_shape)
@@ -154,6 +158,8 @@ class Recurrent(keras.layers.RNN):
         return (shape, *tree.map_structure(lambda spec: (batch, *spec.shape[1:]), specs))
 
     def get_initial_state(self, batch_size: Any) -> Any:
+        if self.stateful and self._given_shapes is not None and None in tree.flatten(self.state_size):
+            return [ops.zeros(shape, dtype=self.compute_dtype) for shape in self._given_shapes]  # with a memory
         if hasattr(self.cell, "get_initial_state"):
             return super().get_initial_state(batch_size)
         return tree.map_structure(
@@ -406,24 +412,3 @@ def reset_rows(layer, rows):
     kept[rows if rows.size else []] = False
     for state in states:
         state.assign(without_padding(ops.convert_to_tensor(state), ops.convert_to_tensor(kept)))
-
-
-class StateVariables(keras.layers.Layer):
-    """Holds the states of a stateful layer among the variables of the model, but not among its weights.
-
-    Without it, compiled functions on JAX would start every batch at the states of the first: they hand only those
-    variables on that the model knows.
-    """
-
-    def __init__(self, variables, **kwargs):
-        super().__init__(trainable=False, **kwargs)
-        self.held = variables
-        self.built = True
-
-    weights = property(lambda self: [])
-
-    def save_own_variables(self, store):
-        """States are not saved."""
-
-    def load_own_variables(self, store):
-        """States are not loaded."""

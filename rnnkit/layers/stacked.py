@@ -9,6 +9,7 @@ from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import backward_copy, recurrent_layers, reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
 from rnnkit.layers.state_shapes import size_of
+from rnnkit.layers.states_in_files import hold_states_of_keras
 from rnnkit.ops.masking import without_padding
 
 
@@ -97,6 +98,7 @@ class Stacked(PlainLoopOfAll, keras.layers.Layer):
                     f"{shape[-1]} features and the output of {layer.name!r} has {output[-1]}: make them equal."
                 )
             shape = output
+        self.state_variables = hold_states_of_keras(self.layers)
 
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Mask = None, training: bool = False) -> Tensors:
         given = [None] * len(self.layers) if initial_state is None else split_states(self, initial_state, self.layers)
