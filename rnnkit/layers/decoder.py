@@ -8,6 +8,7 @@ from keras import ops, random, tree
 
 from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.attention_cell import AttentionCell, refuse_draws_in_steps
+from rnnkit.layers.quantization import without_quantization
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell, as_recurrent_cell
 from rnnkit.layers.state_shapes import size_of, state_specs
@@ -72,7 +73,7 @@ class Decoder(keras.layers.Layer):
         **kwargs: Any,
     ):
         if kwargs.get("dtype") is None:
-            kwargs["dtype"] = getattr(cell, "dtype_policy", None)
+            kwargs["dtype"] = without_quantization(getattr(cell, "dtype_policy", None))
         super().__init__(**kwargs)
         self.embedding = embedding
         self.in_precision = InPrecision(dtype=self.dtype_policy)
@@ -189,7 +190,7 @@ class _OwnTokensCell(RecurrentCell):
     def __init__(
         self, embedding: keras.layers.Layer, cell: Any, head: keras.layers.Layer, seed: int | None, **kwargs: Any
     ):
-        super().__init__(dtype=cell.dtype_policy, **kwargs)
+        super().__init__(dtype=without_quantization(cell.dtype_policy), **kwargs)
         self.embedding, self.cell, self.head = embedding, cell, head
         self.output_size = as_recurrent_cell(cell).output_size
         self.state_size = [None, *(size_of(spec.shape) for spec in tree.flatten(state_specs(cell)))]

@@ -16,12 +16,13 @@ from rnnkit.annotations import Config, Mask, Regularizer, Shape, Tensor, Tensors
 from rnnkit.arguments import check_positive_integer, check_rate
 from rnnkit.backend.loop import Equation
 from rnnkit.layers.plain_loop import reason_of_the_switch
+from rnnkit.layers.quantization import KernelsInInt8
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell
 from rnnkit.layers.state_shapes import check_features
 
 
-class DropInCell(RecurrentCell):
+class DropInCell(KernelsInInt8, RecurrentCell):
     """Base of cells that extend one of Keras's, which follows it among the bases.
 
     Arguments that Keras's cell does not have are named in `extra_arguments`, and are in the configuration.
@@ -141,7 +142,7 @@ class DropInLayer(Recurrent):
 
     def get_config(self) -> Config:
         cell = self.cell.get_config()
-        return {**super().get_config(), **{name: cell[name] for name in self.cell.extra_arguments}}
+        return {**super().get_config(), **{name: cell[name] for name in ("dtype", *self.cell.extra_arguments)}}
 
 
 class OnCudnn(DropInLayer):

@@ -10,6 +10,7 @@ from rnnkit.annotations import Activation, Config, Constraint, Initializer, Regu
 from rnnkit.arguments import check_positive_integer
 from rnnkit.backend.loop import Equation
 from rnnkit.layers.drop_in import DropInCell, DropInLayer, check_arguments
+from rnnkit.layers.quantization import Kernel
 from rnnkit.layers.recurrent_cell import key_of
 from rnnkit.ops.recurrent_product import recurrent_product
 
@@ -72,6 +73,8 @@ class ElmanCell(DropInCell, keras.layers.SimpleRNNCell):
     """
 
     extra_arguments = ("dropout_each_step", "output_units", "output_initializer")
+    kernels = (*DropInCell.kernels, "output_kernel")
+    output_kernel = Kernel()
 
     def __init__(
         self,
@@ -127,6 +130,7 @@ class ElmanCell(DropInCell, keras.layers.SimpleRNNCell):
         if self.output_units is not None:
             shape = (self.units, self.output_units)
             self.output_kernel = self.add_weight(shape, self.output_initializer, name="output_kernel")
+            self.build_as_loaded()
 
     def step(self, projected: Tensors, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         projected, h = self.apply_recurrent_dropout(projected, states[0])

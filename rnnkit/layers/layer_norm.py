@@ -10,6 +10,7 @@ from rnnkit.annotations import Activation, Config, Constraint, Initializer, Regu
 from rnnkit.layers.drop_in import DropInLayer, check_arguments
 from rnnkit.layers.gru import GRU, GRUCell
 from rnnkit.layers.lstm import LSTM, LSTMCell
+from rnnkit.layers.quantization import Normalization, without_quantization
 from rnnkit.layers.recurrent_cell import key_of
 from rnnkit.ops.recurrent_product import recurrent_product
 
@@ -127,7 +128,7 @@ class LayerNormLSTMCell(LSTMCell):
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
-        self.input_norm = _norm(self, 4 * self.units, center=False)
+        self.input_norm = _norm(self, 4 * self.units, center=False, quantize_cell=self.quantize)
         self.recurrent_norm = _norm(self, 4 * self.units, center=False)
         self.state_norm = _norm(self, self.units, center=True)
 
@@ -257,7 +258,8 @@ class LayerNormGRUCell(GRUCell):
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         units = self.units
-        self.input_norm, self.candidate_norm = _norm(self, 2 * units, center=False), _norm(self, units, center=False)
+        self.input_norm = _norm(self, 2 * units, center=False, quantize_cell=self.quantize)
+        self.candidate_norm = _norm(self, units, center=False)
         self.recurrent_norm = _norm(self, 2 * units, center=False)
         self.recurrent_candidate_norm = _norm(self, units, center=True)
 
@@ -286,8 +288,9 @@ class LayerNormGRUCell(GRUCell):
         return config
 
 
-def _norm(cell, size, center):
-    norm = keras.layers.LayerNormalization(epsilon=cell.epsilon, center=center, dtype=cell.dtype_policy)
+def _norm(cell, size, center, quantize_cell=None):
+    policy = without_quantization(cell.dtype_policy)
+    norm = Normalization(quantize_cell, epsilon=cell.epsilon, center=center, dtype=policy)
     norm.build((None, size))
     return norm
 

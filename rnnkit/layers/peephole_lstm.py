@@ -9,6 +9,7 @@ from keras import initializers, ops
 from rnnkit.annotations import Activation, Config, Constraint, Initializer, Regularizer, Shape, Tensor
 from rnnkit.layers.drop_in import DropInLayer, check_arguments
 from rnnkit.layers.lstm import LSTM, LSTMCell
+from rnnkit.layers.quantization import Kernel
 from rnnkit.layers.recurrent_cell import key_of
 from rnnkit.ops.recurrent_product import recurrent_product
 
@@ -80,6 +81,9 @@ class PeepholeLSTMCell(LSTMCell):
     extra_arguments = ("dropout_each_step", "peephole", "peephole_initializer")
     cudnn_compatible = False
 
+    kernels = (*LSTMCell.kernels, "peephole_kernel")
+    peephole_kernel = Kernel()
+
     def __init__(
         self,
         units: int,
@@ -135,6 +139,7 @@ class PeepholeLSTMCell(LSTMCell):
         super().build(input_shape)
         shape = (self.units, 3 * self.units) if self.peephole == "full" else (3 * self.units,)
         self.peephole_kernel = self.add_weight(shape, self.peephole_initializer, name="peephole_kernel")
+        self.build_as_loaded()
 
     def preactivations(self, projected: Tensor, h: Tensor, C: Tensor) -> Tensor:
         units = self.units

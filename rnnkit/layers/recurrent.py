@@ -15,6 +15,7 @@ from rnnkit.annotations import Mask, Shape, Tensor
 from rnnkit.arguments import agree
 from rnnkit.backend.loop import Loop, masked, run_unrolled
 from rnnkit.layers.plain_loop import reason_of_the_switch
+from rnnkit.layers.quantization import without_quantization
 from rnnkit.layers.recurrent_cell import RecurrentCell, all_cells, as_recurrent_cell, draws_at_random
 from rnnkit.layers.state_shapes import (
     CELLS_OF_KERAS,
@@ -105,6 +106,7 @@ class Recurrent(keras.layers.RNN):
             raise ValueError(f"Recurrent expected a cell, received the layer {cell!r}: its cell is layer.cell.")
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = getattr(cell, "dtype_policy", None)
+        kwargs["dtype"] = without_quantization(kwargs["dtype"])
         super().__init__(
             cell,
             return_sequences=return_sequences,

@@ -160,7 +160,7 @@ def key_of(layer: Any, owner: type, *parts: Hashable | None) -> Hashable | None:
         owner: the class that computes what the parts say. A subclass may compute anything, and has no key.
         *parts: whatever the computation depends on, but for shapes, weights and dtype.
     """
-    dtypes = layer.compute_dtype, layer.variable_dtype
+    dtypes = layer.compute_dtype, layer.variable_dtype, layer.quantization_mode
     return None if type(layer) is not owner or None in parts else (owner, *dtypes, *parts)
 
 

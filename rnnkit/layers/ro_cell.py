@@ -7,6 +7,7 @@ from keras import ops
 
 from rnnkit.annotations import Config, Shape, Tensor
 from rnnkit.arguments import check_positive_integer
+from rnnkit.layers.quantization import without_quantization
 from rnnkit.layers.recurrent_cell import RecurrentCell
 from rnnkit.layers.state_shapes import check_features
 
@@ -58,7 +59,7 @@ class ROCell(RecurrentCell):
             if not isinstance(layer, keras.layers.Layer) and not (name == "O" and layer is None):
                 raise ValueError(f"ROCell expected {name} to be a Keras layer, received {layer!r}.")
         if kwargs.get("dtype") is None:
-            kwargs["dtype"] = R.dtype_policy
+            kwargs["dtype"] = without_quantization(R.dtype_policy)
         super().__init__(**kwargs)
         self.R, self.O = R, O
         size = state_size

@@ -74,6 +74,9 @@ class StateVariables(keras.layers.Layer):
 
     weights = property(lambda self: [])
 
+    def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
+        """States stay as they are."""
+
     def save_own_variables(self, store: Any) -> None:
         """Saves the states if `states_in_files` asks for it."""
         if _wanted.get():

@@ -6,6 +6,7 @@ import keras
 from keras import tree
 
 from rnnkit.annotations import Config, Shape, Tensor, Tensors
+from rnnkit.layers.quantization import without_quantization
 from rnnkit.layers.recurrent_cell import RecurrentCell, as_recurrent_cell
 from rnnkit.layers.state_shapes import output_shape, size_of, state_specs
 
@@ -39,7 +40,7 @@ class WrapperCell(RecurrentCell):
                 f"AttentionCell({type(self).__name__}(cell, ...), attention)."
             )
         if kwargs.get("dtype") is None:
-            kwargs["dtype"] = cell.dtype_policy
+            kwargs["dtype"] = without_quantization(cell.dtype_policy)
         super().__init__(**kwargs)
         self.cell = cell
 
