@@ -18,7 +18,8 @@ def main():
 
 
 def page():
-    sections = [introduction, recurrent, padded_batches, many_models, word2vec, decoding, sequences, crf, entities, gpu]
+    sections = [introduction, recurrent, padded_batches, many_models, word2vec, decoding, sequences, crf, entities]
+    sections += [int8, gpu]
     return "\n".join(filter(None, (section() for section in sections)))
 
 
@@ -124,7 +125,14 @@ def padded_batches():
         ratio = f"{step['keras'] / step['rnnkit']:.2f}"
         seconds = [f"{whole[library]:.1f}" for library in ("rnnkit", "keras")]
         lines.append([row["layer"], f"{step['rnnkit']:.1f}", f"{step['keras']:.1f}", ratio, *seconds])
-    heads = ["", "step, rnnkit (ms)", "step, Keras (ms)", "times as fast", "3 epochs, rnnkit (s)", "3 epochs, Keras (s)"]
+    heads = [
+        "",
+        "step, rnnkit (ms)",
+        "step, Keras (ms)",
+        "times as fast",
+        "3 epochs, rnnkit (s)",
+        "3 epochs, Keras (s)",
+    ]
     return f"""\
 ## Batches padded to their own length
 
@@ -298,6 +306,30 @@ learned from the first {found["sentences learned"]:,} without any vectors from o
 {seeds} seeds for the networks, and the seconds of the median run. sklearn-crfsuite has the features of its tutorial.
 
 {table(["", "F1", "seeds", "seconds"], lines)}"""
+
+
+def int8():
+    found = results("int8")
+    lines = [
+        [
+            row["stage"],
+            f"{row['F1']:.1f}",
+            f"{min(row['each']):.1f} to {max(row['each']):.1f}",
+            f"{row['LSTMs']:.0f}",
+            f"{row['file']:,.0f}",
+        ]
+        for row in found["rows"]
+    ]
+    return f"""\
+## A tagger in eight bits
+
+{ran("int8.py", "int8")}
+
+F1 of whole entities in {found["sentences tested"]} sentences of lesson 08's corpus, learned from
+{found["sentences learned"]:,}, before and after `model.quantize("int8")`; {len(found["rows"][0]["each"])} seeds. Sizes
+are in kilobytes: the weights of both LSTMs, and the file of the whole model, most of which is embeddings.
+
+{table(["", "F1", "seeds", "LSTMs", "file"], lines)}"""
 
 
 def gpu():

@@ -96,6 +96,10 @@ class Batches(keras.utils.PyDataset):
         order = np.argsort(self.lengths + self.rng.uniform(0, 6, len(self.lengths)))
         self.rows = [order[begin : begin + self.batch] for begin in range(0, len(order), self.batch)]
         self.rng.shuffle(self.rows)
+        # Keras takes a length for all batches' if it is that of the first two.
+        times = [self.lengths[rows].max() for rows in self.rows]
+        other = next((k for k, time in enumerate(times) if time != times[0]), -1)
+        self.rows[1], self.rows[other] = self.rows[other], self.rows[1]
 
 
 FEATURES, UNKNOWN = 10, 1  # how many features a token has; the number that a `Vocabulary` gives to what is unknown

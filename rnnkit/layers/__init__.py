@@ -20,6 +20,7 @@ from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell
 from rnnkit.layers.residual_cell import ResidualCell
 from rnnkit.layers.ro_cell import ROCell
+from rnnkit.layers.sentence_encoder import SentenceEncoder
 from rnnkit.layers.stacked import Stacked
 from rnnkit.layers.states_in_files import states_in_files
 from rnnkit.layers.zoneout_cell import ZoneoutCell
@@ -59,6 +60,7 @@ __all__ = [
     "Recurrent",
     "RecurrentCell",
     "ResidualCell",
+    "SentenceEncoder",
     "SkipGram",
     "Stacked",
     "ZoneoutCell",

@@ -18,11 +18,10 @@ from rnnkit.backend.loop import Equation
 from rnnkit.layers.plain_loop import reason_of_the_switch
 from rnnkit.layers.quantization import KernelsInInt8
 from rnnkit.layers.recurrent import Recurrent
-from rnnkit.layers.recurrent_cell import RecurrentCell
 from rnnkit.layers.state_shapes import check_features
 
 
-class DropInCell(KernelsInInt8, RecurrentCell):
+class DropInCell(KernelsInInt8):
     """Base of cells that extend one of Keras's, which follows it among the bases.
 
     Arguments that Keras's cell does not have are named in `extra_arguments`, and are in the configuration.

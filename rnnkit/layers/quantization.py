@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from rnnkit.annotations import Shape, Tensor
+from rnnkit.layers.recurrent_cell import RecurrentCell
 
 
 class Kernel:
@@ -26,7 +27,7 @@ class Kernel:
         return ops.divide(ops.cast(integers, scale.dtype), scale)
 
 
-class KernelsInInt8:
+class KernelsInInt8(RecurrentCell):
     """Base of cells whose kernels `quantize` stores as integers of eight bits, with a scale for each output channel.
 
     A step computes in floating point, with `integers / scale`. What is not a matrix, such as a bias, stays as it is.
@@ -35,6 +36,7 @@ class KernelsInInt8:
 
     kernels: tuple[str, ...] = ("kernel", "recurrent_kernel")  # names of attributes, each with a `Kernel`
     kernel, recurrent_kernel = Kernel(), Kernel()
+    dtype_policy: Any
 
     def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
         """Stores the kernels in eight bits; `keras.Model.quantize` calls this.
