@@ -24,7 +24,8 @@ class MaskedAccuracy(TokenMean):
 
     Call arguments:
         y_true: ids of tokens, `(batch, time)`.
-        y_pred: logits or probabilities, `(batch, time, vocabulary)`; the largest one is the prediction.
+        y_pred: logits or probabilities, `(batch, time, vocabulary)`; the largest one is the prediction. Or the ids
+            themselves, integers `(batch, time)`, as a CRF returns them.
         sample_weight: weights or a mask, `(batch, time)`, or `(batch,)` for whole sequences.
 
     Returns:
@@ -39,11 +40,18 @@ class MaskedAccuracy(TokenMean):
     >>> accuracy.update_state(y_true=[[1, 2, 0]], y_pred=[[[0.0, 3.0, 1.0], [0.0, 3.0, 1.0], [9.0, 0.0, 0.0]]])
     >>> print(f"{float(accuracy.result()):.3f}")
     0.500
+    >>> accuracy.reset_state()
+    >>> accuracy.update_state(y_true=[[1, 2, 0]], y_pred=[[1, 1, 1]])
+    >>> print(f"{float(accuracy.result()):.3f}")
+    0.500
     """
 
     def __init__(self, ignore_class: int | None = None, name: str = "masked_accuracy", dtype: Dtype = None):
         super().__init__(ignore_class=ignore_class, name=name, dtype=dtype)
         self._direction = "up"  # for callbacks with mode="auto", such as EarlyStopping
 
+    takes_ids = True
+
     def token_values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return ops.cast(ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), y_true), "float32")
+        found = ops.argmax(y_pred, axis=-1) if len(y_pred.shape) == 3 else y_pred
+        return ops.cast(ops.equal(ops.cast(found, "int32"), y_true), "float32")

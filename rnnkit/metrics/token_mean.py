@@ -18,7 +18,12 @@ class TokenMean(keras.metrics.MeanMetricWrapper):
         ignore_class: a target that never counts, such as that of the padding. Defaults to `None`: all targets count.
         name: name of the metric. Defaults to `None`, the name of the class.
         dtype: data type of the sums. Defaults to `None`, which is float32.
+
+    Attributes:
+        takes_ids: whether predictions may be ids, integers `(batch, time)`.
     """
+
+    takes_ids = False
 
     def __init__(self, ignore_class: int | None = None, name: str | None = None, dtype: Dtype = None):
         super().__init__(self.token_values, name=name, dtype=dtype or "float32")
@@ -54,10 +59,13 @@ class TokenMean(keras.metrics.MeanMetricWrapper):
     def _targets(self, y_true, y_pred):
         if len(y_true.shape) == 3 and y_true.shape[-1] == 1:
             y_true = ops.squeeze(y_true, -1)
-        shapes = [tuple(y_true.shape), tuple(y_pred.shape)[:-1]]
+        is_ids = self.takes_ids and len(y_pred.shape) == 2 and keras.backend.is_int_dtype(y_pred.dtype)
+        shapes = [tuple(y_true.shape), tuple(y_pred.shape) if is_ids else tuple(y_pred.shape)[:-1]]
         if [len(shape) for shape in shapes] != [2, 2] or not all(map(same_size, *shapes)):
+            or_ids = " or ids (batch, time)" if self.takes_ids else ""
             raise ValueError(
-                f"{type(self).__name__} expected targets (batch, time) and predictions (batch, time, vocabulary), "
-                f"received shapes {tuple(y_true.shape)} and {tuple(y_pred.shape)}. Targets are ids, not one-hot rows."
+                f"{type(self).__name__} expected targets (batch, time) and predictions (batch, time, vocabulary)"
+                f"{or_ids}, received shapes {tuple(y_true.shape)} and {tuple(y_pred.shape)}. Targets are ids, not "
+                "one-hot rows."
             )
         return ops.cast(y_true, "int32")

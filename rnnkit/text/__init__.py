@@ -6,9 +6,12 @@
 | `encode_characters` | turns words into the integers of their letters |
 | `NGram` | language model without a network, the baseline |
 | `tags_to_spans`, `spans_to_tags` | converts the tags of a sentence to entities, and back |
-| `check_tags`, `convert_tags` | checks that tags follow a scheme (IOB1, BIO, BIOES), and converts them to another one |
+| `find_scheme` | finds out which scheme (BIO, IOB1, BIOES, BILOU, ...) the tags of a corpus have |
+| `check_tags`, `convert_tags` | checks that tags follow a scheme, and converts them to another one |
 | `legal_transitions` | finds which tag may follow which |
-| `read_conll` | reads sentences with a tag for each word from a file in columns |
+| `read_conll`, `iter_conll` | reads sentences with a tag for each word from a file in columns, all or one at a time |
+| `read_conllu` | reads the words of a CoNLL-U file, and one of their columns |
+| `write_conll`, `replace_tags` | writes such a file, or predictions into a copy of one |
 | `read_pairs` | reads sentences and their translations from a file with one pair per line |
 
 `Vocabulary` and `NGram` work on sequences of tokens: a string is the sequence of its characters, a list of strings a
@@ -17,10 +20,18 @@ sequence of words.
 
 from rnnkit.text.characters import encode_characters
 from rnnkit.text.ngram import NGram
-from rnnkit.text.read_conll import read_conll
+from rnnkit.text.read_conll import iter_conll, read_conll, read_conllu
 from rnnkit.text.read_pairs import read_pairs
-from rnnkit.text.tags import check_tags, convert_tags, legal_transitions, spans_to_tags, tags_to_spans
+from rnnkit.text.tags import (
+    check_tags,
+    convert_tags,
+    find_scheme,
+    legal_transitions,
+    spans_to_tags,
+    tags_to_spans,
+)
 from rnnkit.text.vocabulary import Vocabulary
+from rnnkit.text.write_conll import replace_tags, write_conll
 
 __all__ = [
     "NGram",
@@ -28,9 +39,14 @@ __all__ = [
     "check_tags",
     "convert_tags",
     "encode_characters",
+    "find_scheme",
+    "iter_conll",
     "legal_transitions",
     "read_conll",
+    "read_conllu",
     "read_pairs",
-    "tags_to_spans",
+    "replace_tags",
     "spans_to_tags",
+    "tags_to_spans",
+    "write_conll",
 ]

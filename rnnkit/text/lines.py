@@ -1,29 +1,75 @@
-"""The lines of a user's own text file."""
+"""The lines of a user's own text file, one at a time: a file may be larger than the memory."""
 
+import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+_END = re.compile("(\r*\n|\r)")  # Unix, Windows (also with a \r too many), old Mac
+_CHUNK = 1 << 20
 
-def utf8_lines(path: Path, content: bytes) -> Iterator[tuple[int, str]]:
-    """Yields the number, counted from 1, and the text of each line of a file.
+
+def utf8_lines(path: Path) -> Iterator[str]:
+    """Yields the text of each line of a file, without its end and without a byte order mark at its beginning.
+
+    Lines end as on Unix, Windows or old Macs, and nowhere else. A byte order mark may be at the beginning of any line:
+    it is there where files were put together.
 
     Args:
-        path: the file, for error messages.
-        content: its bytes, in UTF-8, with or without a byte order mark; lines end as on Unix or as on Windows.
+        path: the file, in UTF-8. If its name ends in `.gz`, it is decompressed.
 
     Yields:
-        Pairs of a number and a text without its line end.
+        The text of each line.
 
     Raises:
         ValueError: a line is not UTF-8. The message names the file, the line and the column.
     """
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            column = len(line[: error.start].decode("utf-8")) + 1
-            raise ValueError(
-                f"{path}, line {number}, column {column}: expected UTF-8, received the byte {line[error.start]:#04x}. "
-                "Save the file as UTF-8."
-            ) from None
-        yield number, text.removesuffix("\r")
+    for text in _pieces(path):
+        lines = _END.split(text)[::2] if "\r" in text else text.split("\n")
+        if not lines[-1]:
+            lines.pop()  # what follows the last line end
+        if "\ufeff" in text:
+            lines = [line.removeprefix("\ufeff") for line in lines]
+        yield from lines
+
+
+def lines_with_ends(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yields for each line its byte order mark, its text and its end: together, they are the file.
+
+    See `utf8_lines` for the argument and the exceptions. Mark and end may be empty.
+    """
+    for text in _pieces(path):
+        parts = _END.split(text)
+        for line, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
+            if line or end:
+                mark = "\ufeff" if line.startswith("\ufeff") else ""
+                yield mark, line[len(mark) :], end
+
+
+def _pieces(path):
+    """The text of a file in pieces of whole lines."""
+    rest, place = b"", 0
+    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            chunk = rest + chunk
+            cut = chunk.rfind(b"\n") + 1 or chunk.rstrip(b"\r").rfind(b"\r") + 1
+            rest = chunk[cut:]
+            if cut:
+                yield _decoded(path, chunk[:cut], place)
+            place += cut
+    if rest:
+        yield _decoded(path, rest, place)
+
+
+def _decoded(path, content, place):
+    """The text of bytes that begin at a place of the file."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            before = _END.split(file.read(place + error.start).decode("utf-8"))[::2]
+        column = len(before[-1].removeprefix("\ufeff")) + 1
+        raise ValueError(
+            f"{path}, line {len(before)}, column {column}: expected UTF-8, received the byte "
+            f"{content[error.start]:#04x}. Save the file as UTF-8."
+        ) from None

@@ -1,6 +1,5 @@
 """Reads pairs of sentences from a user's own file."""
 
-import gzip
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +23,8 @@ def read_pairs(path: str | PathLike[str]) -> Pairs:
     """Reads pairs of sentences from a text file, one pair per line: source, tab, target.
 
     This is the format of the files that ManyThings makes from Tatoeba. Anything after a second tab (there, the
-    license) is ignored. The file is in UTF-8, with or without a byte order mark. Lines end as on Unix or as on Windows,
-    and blank ones are skipped. Spaces around a sentence are dropped.
+    license) is ignored. The file is in UTF-8, with or without a byte order mark. Lines end as on Unix, Windows or old
+    Macs, and blank ones are skipped. Spaces around a sentence are dropped.
 
     Args:
         path: the file. If its name ends in `.gz`, it is decompressed.
@@ -52,11 +51,8 @@ def read_pairs(path: str | PathLike[str]) -> Pairs:
         ManyThings, "Tab-delimited bilingual sentence pairs from the Tatoeba project", CC BY 2.0 France.
     """
     path = Path(path)
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        content = gzip.decompress(content)
     pairs = Pairs([], [])
-    for number, text in utf8_lines(path, content):
+    for number, text in enumerate(utf8_lines(path), 1):
         if not text.strip() and "\t" not in text:
             continue
         source, tab, rest = text.partition("\t")

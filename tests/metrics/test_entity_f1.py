@@ -8,13 +8,27 @@ import numpy as np
 import pytest
 from keras import ops
 from seqeval.metrics import sequence_labeling
+from seqeval.metrics.v1 import precision_recall_fscore_support as strict_seqeval
+from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, IOE2
 
 from rnnkit.metrics import EntityF1
 from rnnkit.text import Vocabulary, convert_tags
 
 seqeval = partial(sequence_labeling.precision_recall_fscore_support, zero_division=0)
 TYPES = ("LOC", "ORG", "PER")
-PREFIXES = {"IOB1": "BI", "BIO": "BI", "BIOES": "BIES"}
+PREFIXES = {
+    "IOB1": "BI",
+    "BIO": "BI",
+    "BIOES": "BIES",
+    "IOE1": "IE",
+    "IOE2": "IE",
+    "IO": "I",
+    "BILOU": "BILU",
+    "BMES": "BMES",
+    "BMEWO": "BMEW",
+}
+STRICT = {"IOB1": IOB1, "BIO": IOB2, "IOE2": IOE2, "BIOES": IOBES, "BILOU": BILOU}
+TO_BIOES = str.maketrans("LUMW", "ESIS")  # seqeval's lenient reading knows the letters of BIOES alone
 
 
 def tags_of_scheme(scheme):
@@ -35,7 +49,9 @@ def sentences(scheme="BIO", rows=1000, time=14, seed=0):
         spelled = []
         while len(spelled) < length:
             type, size = random.choice(TYPES), random.integers(1, 4)
-            spelled += ["O"] * size if random.random() < 0.3 else [f"B-{type}", *[f"I-{type}"] * (size - 1)]
+            is_name = random.random() > 0.3 and not (scheme == "IO" and spelled[-1:] == [f"I-{type}"])
+            is_name = is_name and not (scheme == "IO" and spelled[-1:] == [f"B-{type}"])
+            spelled += [f"B-{type}", *[f"I-{type}"] * (size - 1)] if is_name else ["O"] * size
         y_true[row, :length] = [tags.index(tag) for tag in convert_tags(spelled[:length], "BIO", scheme)]
     random_tags = random.integers(0, len(tags), (rows, time), dtype="int32")
     y_pred = np.where(random.random((rows, time)) < 0.8, y_true, random_tags)
@@ -45,6 +61,10 @@ def sentences(scheme="BIO", rows=1000, time=14, seed=0):
 def spelled(ids, keep, tags=TAGS):
     """Lists of tags for seqeval, without the masked tokens."""
     return [[tags[index] for index in row[kept]] for row, kept in zip(ids, keep, strict=True)]
+
+
+def in_letters_of_bioes(tags):
+    return [tag[:1].translate(TO_BIOES) + tag[1:] for tag in tags]
 
 
 def assert_equals_seqeval(metric, y_true, y_pred, keep, tags=TAGS):
@@ -78,8 +98,104 @@ def test_equals_seqeval_on_a_thousand_sentences(scheme, truth):
     for start in range(0, 1000, 250):  # in batches
         batch = slice(start, start + 250)
         metric.update_state(y_true[batch], y_pred[batch], sample_weight=keep[batch])
-    assert 0.2 < float(metric.result()) < 0.9
-    assert_equals_seqeval(metric, y_true, y_pred, keep, tags)
+    assert 0.1 < float(metric.result()) < 0.9
+    assert_equals_seqeval(metric, y_true, y_pred, keep, in_letters_of_bioes(tags))
+    assert_equals_conlleval(metric, spelled(y_true, keep, tags), spelled(y_pred, keep, tags))
+
+
+def assert_equals_conlleval(metric, y_true, y_pred):
+    """By the definition of conlleval: a chunk ends at O, at a B, after an E or S, and where the type changes."""
+
+    def chunks(rows):
+        for number, row in enumerate(rows):
+            begin, before = 0, "O"
+            for place, tag in enumerate([*in_letters_of_bioes(row), "O"]):
+                if before != "O" and (tag[0] in "OBS" or before[0] in "ES" or tag[2:] != before[2:]):
+                    yield number, begin, place, before[2:]
+                if before == "O" or tag[0] in "BS" or before[0] in "ES" or tag[2:] != before[2:]:
+                    begin = place
+                before = tag
+
+    true, predicted = set(chunks(y_true)), set(chunks(y_pred))
+    assert metric.report()["micro"][3:] == (len(predicted), len(true), len(true & predicted))
+
+
+@pytest.mark.parametrize("scheme", STRICT)
+def test_strict_equals_seqeval_on_a_thousand_sentences(scheme):
+    y_true, y_pred, lengths = sentences(scheme)
+    tags, keep = tags_of_scheme(scheme), np.arange(y_true.shape[1]) < lengths[:, None]
+    metric, lenient = EntityF1(tags, scheme=scheme, strict=True), EntityF1(tags)
+    for each in (metric, lenient):
+        each.update_state(y_true, y_pred, sample_weight=keep)
+    texts = spelled(y_true, keep, tags), spelled(y_pred, keep, tags)
+    report = metric.report(["micro", "macro", "weighted"])
+    for average in ("micro", "macro", "weighted"):
+        wanted = strict_seqeval(*texts, average=average, scheme=STRICT[scheme], zero_division=0)
+        assert report[average][:3] == pytest.approx(wanted[:3], rel=1e-12), average
+    for type, *wanted in zip(TYPES, *strict_seqeval(*texts, scheme=STRICT[scheme], zero_division=0), strict=True):
+        assert (*report[type][:3], report[type].true) == pytest.approx(wanted, rel=1e-12)
+    assert report["micro"] != lenient.report()["micro"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("scheme", STRICT)
+def test_equals_seqeval_on_many_corpora(scheme, strict):
+    tags = tags_of_scheme(scheme)
+    metric = EntityF1(tags, scheme=scheme, strict=strict)
+    y_true, y_pred, lengths = sentences(scheme, rows=400, time=9, seed=5)
+    for corpus in np.split(np.arange(400), 100):
+        keep = np.arange(9) < lengths[corpus, None]
+        metric.reset_state()
+        metric.update_state(y_true[corpus], y_pred[corpus], sample_weight=keep)
+        texts = [spelled(ids[corpus], keep, tags if strict else in_letters_of_bioes(tags)) for ids in (y_true, y_pred)]
+        report = metric.report(["micro", "macro", "weighted"])
+        for average in ("micro", "macro", "weighted"):
+            how = {"scheme": STRICT[scheme]} if strict else {}
+            *wanted, _ = (strict_seqeval if strict else sequence_labeling.precision_recall_fscore_support)(
+                *texts, average=average, zero_division=0, **how
+            )
+            assert report[average][:3] == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+def test_averages_over_types(average):
+    y_true, y_pred, lengths = sentences(rows=60)
+    y_true, y_pred = (
+        np.where(ids >= TAGS.index("B-PER"), 0, ids) for ids in (y_true, y_pred)
+    )  # a type that never occurs
+    keep = np.arange(y_true.shape[1]) < lengths[:, None]
+    metric = EntityF1(TAGS, average=average)
+    assert float(metric.result()) == 0.0 and metric.report([average])[average] == (0, 0, 0, 0, 0, 0)
+    metric.update_state(y_true, y_pred, sample_weight=keep)
+    wanted = seqeval(spelled(y_true, keep), spelled(y_pred, keep), average=average)
+    report = metric.report([average])
+    assert report[average][:3] == pytest.approx(wanted[:3], rel=1e-12)
+    assert float(metric.result()) == pytest.approx(wanted[2], rel=1e-6)
+    assert keras.metrics.deserialize(keras.metrics.serialize(metric)).average == average
+
+
+def test_spellings_and_special_labels():
+    y_true, y_pred, _ = sentences("BIOES", rows=50)
+    tags = tags_of_scheme("BIOES")
+    first = ["O", *("-".join(reversed(tag.split("-"))) for tag in tags[1:])]
+    plain, other = EntityF1(tags), EntityF1([*first, "X", "[SEP]"], scheme="auto", ignore=["X", "[SEP]"])
+    assert (other.scheme, plain.scheme) == ("BIOES, type first", None)
+    keep = np.random.default_rng(0).random(y_true.shape) < 0.8
+    plain.update_state(y_true, y_pred, sample_weight=keep)
+    other.update_state(np.where(keep, y_true, len(tags)), y_pred)
+    assert plain.report() == other.report()
+    other.reset_state()
+    other.update_state([[1, 0]], [[len(tags), len(tags) + 1]])  # special labels as predictions are O
+    assert other.report()["micro"][3:] == (0, 1, 0)
+    copy = keras.metrics.deserialize(keras.metrics.serialize(other))
+    assert copy.get_config() == other.get_config() and copy.scheme == other.scheme
+    untyped = EntityF1(["O", "B", "I"])
+    untyped.update_state([[1, 2, 1]], [[1, 2, 2]])
+    assert untyped.report()["micro"][3:] == (1, 2, 0) and list(untyped.report()) == ["", "micro"]
+    types = EntityF1(["O", "PER", "LOC"], scheme="auto")
+    types.update_state([[1, 1, 2, 0]], [[1, 1, 2, 2]])
+    assert types.scheme == "IO, types only" and types.report()["micro"][3:] == (2, 2, 1)
 
 
 def test_every_pair_of_short_sentences():
@@ -176,6 +292,14 @@ def test_rows_do_not_touch():
         (lambda: EntityF1(["O"]), "at least one tag of an entity, such as 'B-PER', received ['O']"),
         (lambda: EntityF1([]), "at least one tag, received []"),
         (lambda: EntityF1("O"), "received one string"),
+        (
+            lambda: EntityF1(["O", "E-X"], scheme="BIO"),
+            "EntityF1 expected tags with the prefixes O, B, I, received 'E-X'",
+        ),
+        (lambda: EntityF1(["O", "B-X"], scheme="B"), "received 'B'"),
+        (lambda: EntityF1(["O", "B-X"], average="mean"), "one of micro, macro, weighted, received 'mean'"),
+        (lambda: EntityF1(["O", "B-X"]).report("macro"), "received 'macro'"),
+        (lambda: EntityF1(["O", "X-B"]), "It looks like a tag of the scheme 'BIO, type first'"),
     ],
 )
 def test_wrong_tags_are_refused(build, message):

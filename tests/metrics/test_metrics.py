@@ -149,6 +149,15 @@ def test_a_probability_of_zero_is_finite_and_a_logit_of_minus_infinity_is_not():
     assert result(Perplexity(from_logits=True), [([[1]], [[[0.0, -math.inf]]])]) == math.inf
 
 
+def test_predictions_may_be_ids():
+    """As a CRF returns them."""
+    ids = [(y_true, logits.argmax(-1), weights) for y_true, logits, weights in batches()]
+    assert result(MaskedAccuracy(), ids) == pytest.approx(result(MaskedAccuracy(), batches()), rel=1e-6)
+    for y_pred in (np.zeros((2, 4), "int32"), np.zeros((2, 3), "float32")):
+        with pytest.raises(ValueError, match=r"\(batch, time, vocabulary\) or ids \(batch, time\), received shapes"):
+            MaskedAccuracy().update_state(np.zeros((2, 3), "int32"), y_pred)
+
+
 def test_nothing_counted():
     nothing = [(y_true, logits, np.zeros(y_true.shape)) for y_true, logits, _ in batches()]
     for data in ([], nothing):
