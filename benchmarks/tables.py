@@ -138,11 +138,11 @@ def padded_batches():
 
 {ran("padded_batches.py", "padded_batches")}
 
-How text is trained: the time axis is unknown, and each batch of 32 rows is as long as its longest row, 20 to 60 steps
-(64 features, 64 units, with a mask). One step of `model.fit` (medians), and the first three epochs of {found["batches"]}
-batches as a whole, with all tracing and compiling. The compiled loop serves all lengths with one program for each of
-the lengths 16, 64, 128, 256 and so on that occurs, and takes no step in the padding. Compiling it is paid for once: a
-training of a few hundred steps takes longer than with Keras, all longer ones take less.
+How text is trained: the time axis is unknown, and each batch of 32 rows is as long as its longest row, 20 to 60
+steps (64 features, 64 units, with a mask). One step of `model.fit` (medians), and the first three epochs of
+{found["batches"]} batches as a whole, with all tracing and compiling. The compiled loop serves all lengths with one
+program for each of the lengths 16, 64, 128, 256 and so on that occurs, and takes no step in the padding. What compiling
+costs, a training of some hundred steps does not earn back; longer ones do.
 
 {table(heads, lines)}"""
 

@@ -258,7 +258,7 @@ def find_scheme(tags: Iterable[Tokens] | Iterable[str], ignore: Iterable[str] = 
             if scheme_of(None).read(tag) is None:
                 raise not_a_tag(tag, scheme_of("BIO"), "find_scheme: ")
         raise ValueError(f"find_scheme expected tags of one scheme, received those of several: {every!r:.200}.")
-    also = {"BIO": "IOB1", "IOE2": "IOE1"}.get(found.name)
+    also = {"BIO": "IOB1", "IOE2": "IOE1"}.get(found.name or "")
     if also is None or is_list_of_tags:
         return str(found)
     other = Scheme(also, found.styles)

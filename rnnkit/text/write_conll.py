@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from rnnkit.annotations import Tokens
-from rnnkit.text.columns import DOCUMENT, Block, ColumnFile, Layout, spans
+from rnnkit.text.columns import DOCUMENT, ColumnFile, Layout, spans
 from rnnkit.text.lines import lines_with_ends
 from rnnkit.text.read_conll import column_file
 
@@ -140,7 +140,7 @@ def replace_tags(
             target.write(mark + line + end)
 
 
-def _edits(file: ColumnFile, columns):
+def _edits(file, columns):
     """Yields for each token the number of its line, its block, and its new cells."""
     for block in file.sentences():
         rows = [next(column, None) for column in columns]
@@ -157,7 +157,7 @@ def _edits(file: ColumnFile, columns):
         raise ValueError(f"{file.path}: replace_tags expected as many sentences as the file has, received more.")
 
 
-def _edited(line: str, block: Block, cells, quotes, replaces, where):
+def _edited(line, block, cells, quotes, replaces, where):
     separator = "\t" if "\t" in line else " "
     quotes = quotes and block.split == "cells"
     cells = [_cell(cell, separator, quotes, where) for cell in cells]
