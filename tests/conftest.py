@@ -18,6 +18,8 @@ LONG_FILES = [  # the longest first, as two workers then end together; every oth
     "03_lstm.ipynb",
     "02_vanilla_rnn.ipynb",
     "test_tensorflow_bptt.py",
+    "test_export.py",
+    "test_tensorflow_forward_mode.py",
     "test_jax_bptt.py",
     "test_torch_kernels.py",
     "test_keras_own.py",

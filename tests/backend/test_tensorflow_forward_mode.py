@@ -14,6 +14,7 @@ import tensorflow as tf
 from tests.loop_cases import FEATURES, LAYERS, TIME, UNITS, OwnCell
 
 MAIN = ["LSTM", "own cell"]
+OTHERS = [pytest.param(name, True, marks=pytest.mark.slow) for name in LAYERS if name not in MAIN]
 BATCH = 3
 
 
@@ -30,10 +31,7 @@ def make(name):
     return LAYERS[name](**kwargs)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(
-    "name", [name if name in MAIN else pytest.param(name, marks=pytest.mark.slow) for name in LAYERS]
-)
+@pytest.mark.parametrize("name, masked", [*((name, masked) for name in MAIN for masked in (False, True)), *OTHERS])
 def test_directional_derivatives(name, masked):
     layer, rng = make(name), np.random.default_rng(0)
     x, direction = (tf.constant(rng.normal(size=(BATCH, TIME, FEATURES))) for _ in range(2))

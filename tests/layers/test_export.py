@@ -37,6 +37,8 @@ COMPOSED = {
 }
 ALL = {**{name: lambda make=make: make(return_sequences=True) for name, make in LAYERS.items()}, **COMPOSED}
 MAIN = ["LSTM", "own cell", "bidirectional", "stacked", "shared"]
+OTHERS = [pytest.param(name, True, marks=pytest.mark.slow) for name in ALL if name not in MAIN]
+CASES = [*((name, masked) for name in MAIN for masked in (False, True)), *OTHERS]
 
 
 def model_of(name, batch, time, masked):
@@ -84,8 +86,7 @@ def of_litert(model, path):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("name", [name if name in MAIN else pytest.param(name, marks=pytest.mark.slow) for name in ALL])
+@pytest.mark.parametrize("name, masked", CASES)
 @pytest.mark.parametrize("export", [of_saved_model, of_onnx, of_litert])
 def test_values_of_what_is_exported(export, name, masked, tmp_path):
     batch = BATCH if export is of_litert else None
@@ -98,7 +99,7 @@ def test_values_of_what_is_exported(export, name, masked, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("name", [name if name in MAIN else pytest.param(name, marks=pytest.mark.slow) for name in ALL])
+@pytest.mark.parametrize("name", MAIN)
 @pytest.mark.parametrize("export", [of_saved_model, of_onnx])
 def test_sequences_of_any_length(export, name, masked, tmp_path):
     model = model_of(name, None, None, masked)
