@@ -8,6 +8,7 @@ from keras import ops, random, tree
 
 from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.attention_cell import AttentionCell, refuse_draws_in_steps
+from rnnkit.layers.plain_loop import PlainLoopOfAll
 from rnnkit.layers.quantization import without_quantization
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell, as_recurrent_cell
@@ -15,7 +16,7 @@ from rnnkit.layers.state_shapes import size_of, state_specs
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
-class Decoder(keras.layers.Layer):
+class Decoder(PlainLoopOfAll, keras.layers.Layer):
     """Embedding, cell and head: reads tokens and scores, for each of them, which token comes next.
 
     Called with the true tokens, it is teacher forcing: at each step the cell reads the correct previous token, whatever
@@ -158,6 +159,9 @@ class Decoder(keras.layers.Layer):
             return _at_one_step(self.head, attended.attention), states, attended.alignment
         output, states = as_recurrent_cell(self.cell).step(projected, states)
         return _at_one_step(self.head, output), states, None
+
+    def switched(self) -> list:
+        return [self.recurrent]
 
     def get_config(self) -> Config:
         layers = {"embedding": self.embedding, "cell": self.cell, "head": self.head}

@@ -8,11 +8,12 @@ from keras import ops, tree
 
 from rnnkit.annotations import Mask, Shape, Tensor, Tensors
 from rnnkit.arguments import agree
+from rnnkit.layers.plain_loop import PlainLoopOfAll
 from rnnkit.ops.masking import without_padding
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
-class SentenceEncoder(keras.layers.Wrapper):
+class SentenceEncoder(PlainLoopOfAll, keras.layers.Wrapper):
     """Encodes each sentence of a document with the same layer: the lower half of a hierarchical network.
 
     Its output has one vector per sentence. The next recurrent layer reads a document as a sequence of sentences, with a
@@ -104,6 +105,9 @@ class SentenceEncoder(keras.layers.Wrapper):
         if _is_shape(shapes):
             return (batch, sentences, *shapes[1:])
         return tuple((batch, sentences, *shape[1:]) for shape in shapes)
+
+    def switched(self) -> list:
+        return [self.layer]
 
     def _checked(self, documents, mask):
         """The mask as booleans, if its shape is one of the two."""

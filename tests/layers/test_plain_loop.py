@@ -40,6 +40,17 @@ def test_a_layer_and_a_block(name):
     assert "asks for it" not in layer.explain()
 
 
+def test_decoders_and_documents():
+    layer = layers.GRU(UNITS)
+    layers.SentenceEncoder(layer).plain_loop = True
+    assert layer.plain_loop is True
+    decoder = layers.Decoder(keras.layers.Embedding(5, UNITS), layers.GRUCell(UNITS), keras.layers.Dense(5))
+    assert decoder.plain_loop is False
+    decoder.plain_loop = True
+    decoder(np.ones((2, STEPS), "int32"))
+    assert "asks for it" in decoder.recurrent.explain()
+
+
 def test_a_block_ends_with_an_error():
     with pytest.raises(KeyError), layers.plain_loop():
         raise KeyError
