@@ -64,7 +64,7 @@ def test_losses_are_those_of_eager_mode(name, mask):
     """After one step of training, too: the gradients of these losses."""
     eager = loss_of(CELLS[name], mask, run_eagerly=keras.backend.backend() != "jax")
     without = loss_of(lambda: layers.ROCell(keras.layers.Dense(UNITS, "tanh")), mask, run_eagerly=False)
-    assert eager[0] > without[0] + 1
+    assert eager[0] > without[0] + 0.3  # they matter
     np.testing.assert_allclose(loss_of(CELLS[name], mask, run_eagerly=False), eager, rtol=1e-5)
 
 
