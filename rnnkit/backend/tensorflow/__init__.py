@@ -36,9 +36,19 @@ def _against_compiling(loop):
         return "XLA is slow with half precision on a processor"
     if loop.not_for_xla is not None:
         return loop.not_for_xla
+    if _is_watched():
+        return "tf.debugging watches each of its operations, which XLA does not let it do"
     if tf.config.list_logical_devices("GPU"):
         return "there is a GPU, for which nothing was measured"
     return None
+
+
+def _is_watched():
+    """Whether `tf.debugging` adds operations to all graphs, as `enable_check_numerics` does."""
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.sin(tf.compat.v1.placeholder(tf.float32, (2,)))
+    return len(graph.get_operations()) > 2
 
 
 def _adds_losses(loop):
