@@ -11,11 +11,10 @@ all tracing and compiling, each in a process of its own.
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import time
+from functools import partial
 
-from harness import write_results
+from harness import in_a_process_of_its_own, in_turn, write_results
 
 BATCHES, ROWS, WORDS, FEATURES, UNITS = 60, 32, 500, 64, 64
 LAYERS = ("LSTM", "GRU", "Bidirectional LSTM")
@@ -34,15 +33,10 @@ def main():
     rows = []
     for layer in LAYERS:
         milliseconds = step_in_turns(layer, arguments.rounds)
-        seconds = {library: in_a_process(library, layer) for library in LIBRARIES}
+        seconds = {library: in_a_process_of_its_own("--first-epochs", library, layer) for library in LIBRARIES}
         rows.append({"layer": layer, "milliseconds": milliseconds, "seconds_of_three_epochs": seconds})
         print(layer, milliseconds, seconds, flush=True)
     write_results("padded_batches", ["keras", "tensorflow"], batches=BATCHES, rows=rows)
-
-
-def in_a_process(library, layer):
-    command = [sys.executable, __file__, "--first-epochs", library, layer]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 def first_epochs(library, layer):
@@ -71,11 +65,15 @@ def step_in_turns(layer, rounds):
     data = make_data()
     models = {library: make_model(library, layer) for library in LIBRARIES}
     times = {library: [] for library in LIBRARIES}
-    for model in models.values():
-        model.fit(data, steps_per_epoch=BATCHES, verbose=0)
-    for _ in range(rounds):
-        for library, model in models.items():
-            model.fit(data, steps_per_epoch=BATCHES, verbose=0, callbacks=[Clock(times[library])])
+
+    def epoch_of(library):
+        models[library].fit(data, steps_per_epoch=BATCHES, verbose=0, callbacks=[Clock(times[library])])
+
+    epochs = {library: partial(epoch_of, library) for library in LIBRARIES}
+    in_turn(epochs, 1)  # the first epoch traces and compiles
+    for taken in times.values():
+        taken.clear()
+    in_turn(epochs, rounds)
     return {library: round(statistics.median(taken), 2) for library, taken in times.items()}
 
 

@@ -74,7 +74,7 @@ def weights_of(source: Any, mode: str | None, prefix: str | None) -> TorchWeight
 
 
 def _of_module(module):
-    torch = sys.modules.get("torch")  # whoever has a module has imported it
+    torch = sys.modules.get("torch")  # if you have a module, you have imported it
     kinds = () if torch is None else (torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN)
     cells = () if torch is None else (torch.nn.LSTMCell, torch.nn.GRUCell, torch.nn.RNNCell)
     kind = next((kind for kind in (*kinds, *cells) if isinstance(module, kind)), None)
