@@ -6,6 +6,7 @@
 | `scan(step, carry, sequences, output)` | runs a step over time, for whatever is not a recurrent layer |
 | `gradient(function, tensors)` | differentiates |
 | `compiled(function, variables)` | makes one program of a function |
+| `from_ragged(tensor)` | makes of a ragged tensor a padded one and its mask |
 | `is_concrete(tensor)` | says whether a tensor's numbers are known now |
 | `chains` | the recursions over a batch of linear chains: forward, viterbi, backward, backtrace |
 
@@ -21,6 +22,7 @@ _backend = importlib.import_module(f"rnnkit.backend.{keras.backend.backend()}")
 chains = _backend.chains
 compiled = _backend.compiled
 gradient = _backend.gradient
+from_ragged = _backend.from_ragged
 is_concrete = _backend.is_concrete
 run = _backend.run
 scan = _backend.scan

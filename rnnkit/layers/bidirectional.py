@@ -8,6 +8,7 @@ from keras import tree
 from rnnkit.annotations import Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
+from rnnkit.layers.ragged import padded
 from rnnkit.layers.states_in_files import hold_states_of_keras
 
 
@@ -97,6 +98,7 @@ class Bidirectional(PlainLoopOfAll, keras.layers.Bidirectional):
     def call(
         self, sequences: Tensor, initial_state: Any = None, mask: Mask = None, training: bool | None = None
     ) -> Tensors:
+        sequences, mask = padded(sequences, mask)
         if initial_state is not None:
             forward, backward = split_states(self, initial_state, [self.forward_layer, self.backward_layer])
             if len(forward) != len(backward):
@@ -108,7 +110,7 @@ class Bidirectional(PlainLoopOfAll, keras.layers.Bidirectional):
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
     def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Mask:
-        mask = tree.flatten(mask)[0] if self.return_sequences else None
+        mask = padded(sequences, tree.flatten(mask)[0])[1] if self.return_sequences else None
         masks = [mask, mask] if self.merge_mode is None else [mask]
         if self.return_state:
             masks += [None] * len(tree.flatten(state_specs_of(self)))

@@ -16,6 +16,7 @@ from rnnkit.arguments import agree
 from rnnkit.backend.loop import Loop, masked, run_unrolled
 from rnnkit.layers.plain_loop import reason_of_the_switch
 from rnnkit.layers.quantization import without_quantization
+from rnnkit.layers.ragged import padded
 from rnnkit.layers.recurrent_cell import RecurrentCell, all_cells, as_recurrent_cell, draws_at_random
 from rnnkit.layers.state_shapes import (
     CELLS_OF_KERAS,
@@ -63,7 +64,7 @@ class Recurrent(keras.layers.RNN):
 
     Call arguments:
         sequences: tensor `(batch, time, features)`, or `(batch, time, ...)` where the cell reads inputs of another
-            rank; at least one time step.
+            rank; at least one time step. Of a RaggedTensor (TensorFlow), the outputs are padded, and have a mask.
         initial_state: list of tensors `(batch, cell.state_size[i])`, or `(batch, *cell.state_size[i])` where that is a
             shape; nested as the cell nests them. Zeros if left out.
         mask: boolean tensor `(batch, time)`, True at unmasked steps.
@@ -169,7 +170,7 @@ class Recurrent(keras.layers.RNN):
         )
 
     def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Any:
-        mask = tree.flatten(mask)[0] if self.return_sequences else None
+        mask = padded(sequences, tree.flatten(mask)[0])[1] if self.return_sequences else None
         if mask is not None and self.go_backwards:
             mask = ops.flip(mask, axis=1)  # in the order of the outputs
         return [mask] + [None] * len(self.state_size) if self.return_state else mask
@@ -177,6 +178,7 @@ class Recurrent(keras.layers.RNN):
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Mask = None, training: bool = False) -> Any:
         if initial_state is not None:
             initial_state = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
+        sequences, mask = padded(sequences, mask)
         mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
         self._check_sequences(sequences.shape)
         check_mask(f"Layer {self.name!r}", mask, sequences)

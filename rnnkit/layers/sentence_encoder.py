@@ -9,6 +9,7 @@ from keras import ops, tree
 from rnnkit.annotations import Mask, Shape, Tensor, Tensors
 from rnnkit.arguments import agree
 from rnnkit.layers.plain_loop import PlainLoopOfAll
+from rnnkit.layers.ragged import padded
 from rnnkit.ops.masking import without_padding
 
 
@@ -79,8 +80,8 @@ class SentenceEncoder(PlainLoopOfAll, keras.layers.Wrapper):
         self.built = True
 
     def call(self, documents: Tensor, mask: Mask = None, training: bool | None = None) -> Tensors:
+        documents, mask = self._checked(documents, mask)
         batch, sentences, words, *features = ops.shape(documents)
-        mask = self._checked(documents, mask)
         documents = ops.reshape(without_padding(documents, mask), (-1, words, *features))
         arguments = {"mask": _of_words(mask, lambda mask: ops.reshape(mask, (-1, words))), "training": training}
         taken = inspect.signature(self.layer.call).parameters
@@ -93,7 +94,7 @@ class SentenceEncoder(PlainLoopOfAll, keras.layers.Wrapper):
         return tree.map_structure(of_documents, outputs)
 
     def compute_mask(self, documents: Tensor, mask: Mask = None) -> Any:
-        mask = self._checked(documents, tree.flatten(mask)[0])
+        documents, mask = self._checked(documents, tree.flatten(mask)[0])
         if not getattr(self.layer, "return_sequences", False):
             mask = _of_words(mask, lambda mask: ops.any(mask, axis=-1), otherwise=mask)
         shapes = self.compute_output_shape(documents.shape)
@@ -110,17 +111,17 @@ class SentenceEncoder(PlainLoopOfAll, keras.layers.Wrapper):
         return [self.layer]
 
     def _checked(self, documents, mask):
-        """The mask as booleans, if its shape is one of the two."""
+        """Both padded, and the mask as booleans, if its shape is one of the two."""
+        documents, mask = padded(documents, mask)
+        mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
         _of_sentences(self, documents.shape)
-        if mask is None:
-            return None
-        mask, shape = ops.convert_to_tensor(mask, dtype="bool"), tuple(documents.shape)
-        if len(mask.shape) not in (2, 3) or not agree(mask.shape, shape[: len(mask.shape)]):
+        shape = tuple(documents.shape)
+        if mask is not None and (len(mask.shape) not in (2, 3) or not agree(mask.shape, shape[: len(mask.shape)])):
             raise ValueError(
                 f"Layer {self.name!r} expected a mask of words {shape[:3]} or of sentences {shape[:2]}, received shape "
                 f"{tuple(mask.shape)}."
             )
-        return mask
+        return documents, mask
 
 
 def _of_words(mask, function, otherwise=None):

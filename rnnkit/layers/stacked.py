@@ -8,6 +8,7 @@ from keras import ops, tree
 from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import backward_copy, recurrent_layers, reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
+from rnnkit.layers.ragged import padded
 from rnnkit.layers.state_shapes import size_of
 from rnnkit.layers.states_in_files import hold_states_of_keras
 from rnnkit.ops.masking import without_padding
@@ -102,6 +103,7 @@ class Stacked(PlainLoopOfAll, keras.layers.Layer):
 
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Mask = None, training: bool = False) -> Tensors:
         given = [None] * len(self.layers) if initial_state is None else split_states(self, initial_state, self.layers)
+        sequences, mask = padded(sequences, mask)
         mask = None if mask is None else ops.convert_to_tensor(mask, dtype="bool")
         if self.go_backwards:
             sequences, mask = ops.flip(sequences, axis=1), None if mask is None else ops.flip(mask, axis=1)
@@ -127,7 +129,7 @@ class Stacked(PlainLoopOfAll, keras.layers.Layer):
         return (shape, *states) if self.return_state else shape
 
     def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Mask:
-        mask = tree.flatten(mask)[0] if self.return_sequences else None
+        mask = padded(sequences, tree.flatten(mask)[0])[1] if self.return_sequences else None
         if mask is not None and self.go_backwards:
             mask = ops.flip(mask, axis=1)  # in the order of the outputs
         return [mask] + [None] * len(self.state_specs) if self.return_state else mask

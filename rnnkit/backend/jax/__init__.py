@@ -59,6 +59,11 @@ def gradient(function, tensors):
     return list(jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors))
 
 
+def from_ragged(tensor):
+    """As they are: there are no ragged tensors."""
+    return tensor, None
+
+
 def is_concrete(tensor):
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tensor))
 

@@ -103,6 +103,18 @@ def gradient(function, tensors):
     return tape.gradient(value, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
+def from_ragged(tensor):
+    """A RaggedTensor as a tensor, padded with zeros, and booleans over its ragged axes: what was there.
+
+    Anything else as it is, and None.
+    """
+    if not isinstance(tensor, tf.RaggedTensor):
+        return tensor, None
+    rows = tensor.flat_values
+    present = tensor.with_flat_values(tf.ones(tf.shape(rows)[:1], "bool"))
+    return tensor.to_tensor(), present.to_tensor()
+
+
 def is_concrete(tensor):
     return tf.executing_eagerly() and all(
         isinstance(t, tf.Tensor) and hasattr(t, "numpy") for t in tree.flatten(tensor)
