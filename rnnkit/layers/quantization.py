@@ -98,7 +98,7 @@ class KernelsInInt8(RecurrentCell):
 
 
 class Normalization(keras.layers.LayerNormalization):
-    """A normalization inside a cell, which hands the request to quantize on to it.
+    """A normalization over the last axis inside a cell, which hands the request to quantize on to it.
 
     `keras.Model.quantize` asks only layers that have no layers inside. It would never ask the cell.
     """
@@ -106,6 +106,18 @@ class Normalization(keras.layers.LayerNormalization):
     def __init__(self, quantize_cell: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.quantize_cell = quantize_cell
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if keras.backend.backend() != "tensorflow":
+            return super().call(inputs)
+        # Keras asks tf.nn.moments, which stops a gradient: right in the first derivative, wrong in the second.
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        centered = x - ops.mean(x, axis=-1, keepdims=True)
+        outputs = centered * ops.rsqrt(ops.mean(ops.square(centered), axis=-1, keepdims=True) + self.epsilon)
+        outputs = outputs * ops.cast(self.gamma, outputs.dtype)
+        if self.center:
+            outputs = outputs + ops.cast(self.beta, outputs.dtype)
+        return ops.cast(outputs, self.compute_dtype)
 
     def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
         if self.quantize_cell is None:
