@@ -1,5 +1,6 @@
 """Every test starts from the same random state, and what takes longest starts first."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -60,6 +61,13 @@ def no_figure_is_open():
     pyplot = sys.modules.get("matplotlib.pyplot")  # not imported here: most tests draw nothing
     if pyplot is not None:
         pyplot.close("all")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def earlier_files_are_no_garbage():
+    """What earlier files left alive is not looked at again: Keras collects all garbage whenever it quantizes a layer."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
