@@ -65,7 +65,7 @@ def no_figure_is_open():
 
 @pytest.fixture(autouse=True, scope="module")
 def earlier_files_are_no_garbage():
-    """What earlier files left alive is not looked at again: Keras collects all garbage whenever it quantizes a layer."""
+    """What earlier files left isn't looked through again: Keras collects garbage whenever it quantizes a layer."""
     gc.collect()
     gc.freeze()
 

@@ -12,9 +12,13 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from tests.loop_cases import FEATURES, LAYERS, TIME, UNITS, OwnCell
+from tests.marks import slow_except
 
 MAIN = ["LSTM", "own cell"]
-OTHERS = [pytest.param(name, True, marks=pytest.mark.slow) for name in LAYERS if name not in MAIN]
+CASES = [
+    *((name, masked) for name in MAIN for masked in (False, True)),
+    *((name, True) for name in LAYERS if name not in MAIN),
+]
 BATCH = 3
 
 
@@ -31,7 +35,7 @@ def make(name):
     return LAYERS[name](**kwargs)
 
 
-@pytest.mark.parametrize("name, masked", [*((name, masked) for name in MAIN for masked in (False, True)), *OTHERS])
+@pytest.mark.parametrize("name, masked", slow_except([("own cell", True)], CASES))
 def test_directional_derivatives(name, masked):
     layer, rng = make(name), np.random.default_rng(0)
     x, direction = (tf.constant(rng.normal(size=(BATCH, TIME, FEATURES))) for _ in range(2))

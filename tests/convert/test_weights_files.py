@@ -8,6 +8,7 @@ from keras import layers as K
 from rnnkit import layers as R
 from rnnkit.convert import load_weights
 from tests.convert.test_models import Decay
+from tests.marks import slow_except
 
 FEATURES, TIME = 3, 4
 KERAS = {"simple": K.SimpleRNN, "rnn": K.RNN, "both": K.Bidirectional, "cell": K.SimpleRNNCell, "lstm": K.LSTM}
@@ -63,8 +64,8 @@ def subclassed(kinds):
     return model
 
 
-@pytest.mark.parametrize("ending", ["weights.h5", "keras"])
-@pytest.mark.parametrize("make", [sequential, functional, subclassed])
+@pytest.mark.parametrize("ending", slow_except(["weights.h5"], ["weights.h5", "keras"]))
+@pytest.mark.parametrize("make", slow_except([functional], [sequential, functional, subclassed]))
 @pytest.mark.parametrize(("of_file", "of_model"), [(KERAS, OURS), (OURS, KERAS), (KERAS, MIXED), (OURS, OURS)])
 def test_a_file_of_the_other_package(make, of_file, of_model, ending, tmp_path):
     written, model = make(of_file), make(of_model)

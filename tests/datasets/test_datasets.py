@@ -292,6 +292,7 @@ def test_place_names_default():
     assert places == datasets.place_names()
 
 
+@pytest.mark.slow
 def test_no_place_name_is_in_two_parts():
     train, validation, test = datasets.place_names(["US", "GB", "AU", "CA"])
     both = [name for name, count in Counter(train.names + validation.names + test.names).items() if count > 1]

@@ -396,6 +396,7 @@ def one_step_model(decoder):
     return keras.Model([tokens, h, C], [decoder.head(output), *states])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["attention", "gru", "model"])
 def test_nothing_is_left_of_what_was_searched(kind):
     decoder, states = decoder_and_states("keras lstm" if kind == "model" else kind)

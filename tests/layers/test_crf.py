@@ -533,7 +533,7 @@ def test_labels_in_part_train_a_model():
     assert model.evaluate(X, sets, batch_size=6, verbose=0) < loss
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_half_precision_stops_at_the_emissions(policy):
     model = tagger(dtype=policy, how={"run_eagerly": EAGER})
     layer = model.get_layer("crf")
@@ -592,6 +592,7 @@ def test_next_to_another_output():
     assert set(model.predict_on_batch(x)) == {"tags", "topic"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["compiled", "eager"])
 def test_nothing_is_left_of_a_model(run):
     model = tagger(how=QUICK)

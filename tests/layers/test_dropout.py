@@ -189,6 +189,7 @@ def test_dropped_states_do_not_move_the_mean():
     assert (abs(mean - expected) < 4 * outputs.std(axis=0) / np.sqrt(len(x))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each_step", [False, True], ids=["one mask", "fresh masks"])
 def test_fit(each_step):
     rates = {"dropout": 0.3, "recurrent_dropout": 0.3, "dropout_each_step": each_step}

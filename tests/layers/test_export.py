@@ -16,6 +16,7 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from tests.loop_cases import FEATURES, LAYERS, TIME, UNITS
+from tests.marks import slow_except
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="reads what was exported to ONNX")
 pytest.importorskip("tf2onnx", reason="exports to ONNX")
@@ -37,7 +38,7 @@ COMPOSED = {
 }
 ALL = {**{name: lambda make=make: make(return_sequences=True) for name, make in LAYERS.items()}, **COMPOSED}
 MAIN = ["LSTM", "own cell", "bidirectional", "stacked", "shared"]
-OTHERS = [pytest.param(name, True, marks=pytest.mark.slow) for name in ALL if name not in MAIN]
+OTHERS = [(name, True) for name in ALL if name not in MAIN]
 CASES = [*((name, masked) for name in MAIN for masked in (False, True)), *OTHERS]
 
 
@@ -86,7 +87,7 @@ def of_litert(model, path):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name, masked", CASES)
+@pytest.mark.parametrize("name, masked", slow_except([("LSTM", True)], CASES))
 @pytest.mark.parametrize("export", [of_saved_model, of_onnx, of_litert])
 def test_values_of_what_is_exported(export, name, masked, tmp_path):
     batch = BATCH if export is of_litert else None
@@ -99,7 +100,7 @@ def test_values_of_what_is_exported(export, name, masked, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", slow_except(["LSTM"], MAIN))
 @pytest.mark.parametrize("export", [of_saved_model, of_onnx])
 def test_sequences_of_any_length(export, name, masked, tmp_path):
     model = model_of(name, None, None, masked)
@@ -125,7 +126,7 @@ def translator(words):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("time", [TIME, None])
 @pytest.mark.parametrize("make", [tagger, translator])
-@pytest.mark.parametrize("export", [of_saved_model, of_onnx, of_litert])
+@pytest.mark.parametrize("export", slow_except([of_saved_model], [of_saved_model, of_onnx, of_litert]))
 def test_tags_and_decoders(export, make, time, tmp_path):
     if export is of_litert and time is None:
         pytest.skip("LiteRT's own operations need known sizes")

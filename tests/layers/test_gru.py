@@ -4,6 +4,7 @@ import pytest
 
 from rnnkit.layers import GRU, GRUCell
 from tests import layer_checks, oracles
+from tests.marks import slow_except
 
 UNITS = 4
 
@@ -26,7 +27,7 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_except(["chung"], CASES))
 @pytest.mark.parametrize("check", layer_checks.CHECKS, ids=lambda check: check.__name__)
 def test_gru(name, check):
     check(CASES[name])

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from rnnkit import layers
+from tests.marks import slow_except
 
 STEPS, UNITS = 5, 4
 X = np.random.default_rng(0).normal(size=(3, STEPS, UNITS)).astype("float32")
@@ -59,7 +60,7 @@ def loss_of(cell, mask, run_eagerly, wrap=layers.Recurrent):
 
 
 @pytest.mark.parametrize("mask", [False, True])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", slow_except(["own cell"], CELLS))
 def test_losses_are_those_of_eager_mode(name, mask):
     """After one step of training, too: the gradients of these losses."""
     eager = loss_of(CELLS[name], mask, run_eagerly=keras.backend.backend() != "jax")

@@ -3,6 +3,7 @@ import pytest
 
 from rnnkit.layers import LSTM, PeepholeLSTM, PeepholeLSTMCell
 from tests import layer_checks, oracles
+from tests.marks import slow_except
 
 UNITS = 4
 
@@ -17,7 +18,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_except(["full"], CASES))
 @pytest.mark.parametrize("check", layer_checks.CHECKS, ids=lambda check: check.__name__)
 def test_peephole(name, check):
     check(CASES[name])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from rnnkit import layers
+from tests.marks import slow_except
 
 STEPS, UNITS = 3, 2
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -24,7 +25,7 @@ def predict(layer, **arguments):
     return model.predict(np.ones((2, STEPS, UNITS)), verbose=0)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", slow_except(["LSTM"], LAYERS))
 def test_a_layer_and_a_block(name):
     layer = LAYERS[name]()
     fast = predict(layer)

@@ -128,6 +128,7 @@ def test_what_is_not_a_kernel_is_trained_as_before(name):
         np.testing.assert_array_equal(to_numpy(kernel), before[key])
 
 
+@pytest.mark.slow
 def test_weights_are_integers_with_a_scale_for_each_channel():
     cell = cells(quantized("PeepholeLSTM"))[0]
     found = {weight.name: (weight.dtype, tuple(weight.shape), weight.trainable) for weight in cell.weights}
@@ -142,6 +143,7 @@ def test_weights_are_integers_with_a_scale_for_each_channel():
     }
 
 
+@pytest.mark.slow
 def test_a_stream_goes_on():
     model, expected = quantized("LSTM", stateful=True), with_rounded_kernels("LSTM", stateful=True)
     for _ in range(2):
@@ -181,6 +183,7 @@ def test_in_mixed_precision(name):
     np.testing.assert_array_equal(to_numpy(twin(inputs())), to_numpy(model(inputs())))
 
 
+@pytest.mark.slow
 def test_layers_of_both_kinds_in_one_model():
     """They have the same shapes, so that only the quantization tells their programs apart."""
     x = keras.Input((TIME, 4))
@@ -204,6 +207,7 @@ def test_other_modes_are_left_alone_with_a_warning(name):
     np.testing.assert_array_equal(to_numpy(model(inputs())), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["LSTM", "LayerNormGRU"])
 def test_it_is_done_once(name):
     with pytest.raises(ValueError, match="already quantized"):
@@ -223,6 +227,7 @@ def test_cells_of_keras_stay_as_they_are():
     np.testing.assert_array_equal(to_numpy(model(sequences())), before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(keras.quantizers, "Int8QuantizationConfig"), reason="Keras 3.14 has no configurations")
 def test_a_quantizer_of_your_own():
     model = model_of("GRU")
@@ -234,6 +239,7 @@ def test_a_quantizer_of_your_own():
         model_of("GRU").quantize(config=config)
 
 
+@pytest.mark.slow
 def test_filters_choose_cells_by_name():
     model = model_of("Stacked")
     model.quantize("int8", filters="lstm")
@@ -241,6 +247,7 @@ def test_filters_choose_cells_by_name():
     assert modes == {layers.LSTMCell: "int8", layers.ElmanCell: None}
 
 
+@pytest.mark.slow
 def test_a_file_is_smaller(tmp_path):
     model = keras.Sequential([keras.Input((TIME, 64)), layers.LSTM(128)])
     model.save_weights(tmp_path / "float.weights.h5")

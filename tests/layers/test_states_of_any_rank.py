@@ -18,6 +18,7 @@ from rnnkit.layers import (
 )
 from rnnkit.layers.state_shapes import state_specs
 from tests.layer_checks import BATCH, FEATURES, TIME, masks, sequences, stateless, to_numpy
+from tests.marks import slow_except
 
 N = 3
 
@@ -188,7 +189,7 @@ def test_shapes_model_config_and_file(name, tmp_path):
     assert twin.compute_output_shape(x.shape) == layer.compute_output_shape(x.shape)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", slow_except(["own"], CELLS))
 @pytest.mark.parametrize("time", [TIME, None])
 def test_fits_as_keras_does(name, time):
     losses = []
