@@ -1,15 +1,18 @@
 """Beam search: the best few beginnings at each step."""
 
 import numbers
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
+from rnnkit import backend
 from rnnkit.annotations import Tensor, Tensors
 from rnnkit.arguments import check_positive_integer
-from rnnkit.decoding.arguments import check_arguments, check_at_most_vocabulary
-from rnnkit.decoding.search import Decoded, next_step, run, until_finished, write
+from rnnkit.decoding.arguments import check_arguments
+from rnnkit.decoding.constraints import Constrain
+from rnnkit.decoding.search import Decoded, next_step, run, scores_of, until_finished, where_rows, write
 from rnnkit.ops.scores import IMPOSSIBLE
 
 
@@ -24,6 +27,16 @@ def beam_search(
     coverage_penalty: float = 0.0,
     n_best: int = 1,
     padding: int = 0,
+    *,
+    groups: int = 1,
+    diversity: float = 0.5,
+    prefix: Any = None,
+    forbidden: Iterable[int] = (),
+    min_length: int = 0,
+    no_repeat: int = 0,
+    repetition_penalty: float = 1.0,
+    constrain: Constrain | Sequence[Constrain] | None = None,
+    return_states: bool = False,
 ) -> Decoded:
     """Decodes with the best `width` beginnings, the beams, at each step.
 
@@ -41,20 +54,34 @@ def beam_search(
         start: token number that comes before the first token, or an integer array `(batch,)`.
         end: token number that ends a sequence; None if there is none.
         max_length: how many tokens at most, or an integer array `(batch,)`.
-        width: how many beams, at most as many as there are tokens; 1 is greedy search. Defaults to `5`.
+        width: how many beams; 1 is greedy search. Defaults to `5`.
         length_penalty: 0 prefers short sequences, as each token makes a sequence less likely; 1 divides by the length.
             Defaults to `0.0`.
         coverage_penalty: how much it costs to leave positions of the memory without attention; needs alignments.
             Defaults to `0.0`.
         n_best: how many of the beams to return. Defaults to `1`.
-        padding: token number after the end. Defaults to `0`.
+        groups: into how many groups the beams are divided, each of which searches by itself. Defaults to `1`.
+        diversity: how much it costs a group to say at some step what groups before it said there. It decides what
+            survives, and is not in the scores. Defaults to `0.5`.
+        padding: token number after the end, as in `greedy_search`. Defaults to `0`.
+        prefix: tokens that each row begins with, as in `greedy_search`. Defaults to `None`.
+        forbidden: token numbers that are never said. Defaults to `()`.
+        min_length: how many tokens come before the `end` at least. Defaults to `0`.
+        no_repeat: length of the sequences of tokens that a row says at most once. Defaults to `0`: no limit.
+        repetition_penalty: makes tokens said before less likely, as in `greedy_search`. Defaults to `1.0`.
+        constrain: functions that forbid tokens, as in `greedy_search`. Defaults to `None`.
+        return_states: whether to return states to go on from. Defaults to `False`.
+
+    What a constraint changes in the logits of allowed tokens counts in the scores. A beam that cannot go on dies, and
+    the others go on. Places without a sequence are empty: padding, with a score of minus infinity. If no beam of a row
+    can go on, the first place has the tokens up to there.
 
     Returns:
         `Decoded`: tokens `(batch, n_best, max_length)`, scores `(batch, n_best)`, alignments `(batch, n_best,
-        max_length, memory_time)` or None; the best first.
+        max_length, memory_time)` or None, states `(batch, n_best, ...)` or None; the best first.
 
     Raises:
-        ValueError: width is more than the vocabulary or n_best more than width; a penalty is negative, or there are no
+        ValueError: n_best is more than width; width is no multiple of groups; a penalty is negative, or there are no
             alignments for coverage_penalty; or as `greedy_search`.
 
     Example:
@@ -69,33 +96,54 @@ def beam_search(
     ((3, 2, 6), (3, 2))
 
     References:
-        Wu et al., "Google's neural machine translation system", 2016, section 7 (both penalties).
+        Wu et al., "Google's neural machine translation system", 2016, section 7 (both penalties); Vijayakumar et al.,
+        "Diverse beam search", 2018 (groups).
     """
     width = check_positive_integer("beam_search", "width", width)
     n_best = check_positive_integer("beam_search", "n_best", n_best)
     if n_best > width:
         raise ValueError(f"beam_search expected n_best of at most width={width} beams, received {n_best}.")
-    for name, penalty in (("length_penalty", length_penalty), ("coverage_penalty", coverage_penalty)):
+    groups = check_positive_integer("beam_search", "groups", groups)
+    if width % groups:
+        raise ValueError(f"beam_search expected width={width} to be a multiple of groups, received groups={groups}.")
+    penalties = {"length_penalty": length_penalty, "coverage_penalty": coverage_penalty, "diversity": diversity}
+    for name, penalty in penalties.items():
         if not isinstance(penalty, numbers.Real) or isinstance(penalty, bool) or not 0 <= penalty < np.inf:
             raise ValueError(f"beam_search expected {name} to be a number of 0 or more, received {penalty!r}.")
-    arguments = check_arguments("beam_search", decoder, states, start, end, max_length, padding)
-    check_at_most_vocabulary("beam_search", "width", width, arguments.steps.vocabulary)
-    options = _Options(width, float(length_penalty), float(coverage_penalty))
-    last, each = run(_search, arguments, options)
-    return _follow_back(last, each, n_best, padding)
+    arguments = check_arguments(
+        "beam_search",
+        decoder,
+        states,
+        start,
+        end,
+        max_length,
+        padding,
+        prefix,
+        return_states,
+        forbidden=forbidden,
+        min_length=min_length,
+        no_repeat=no_repeat,
+        repetition_penalty=repetition_penalty,
+        constrain=constrain,
+    )
+    diversity = float(diversity) if groups > 1 else 0.0
+    return run(
+        _search, arguments, _Options(width, n_best, float(length_penalty), float(coverage_penalty), groups, diversity)
+    )
 
 
 class _Options(NamedTuple):
     """What makes another program of a beam search."""
 
     width: int
+    n_best: int
     length_penalty: float
     coverage_penalty: float
+    groups: int
+    diversity: float
 
 
-def _search(steps, setting, states, start, lengths):
-    """The number of steps and scores `(batch, width)`; and for each step the tokens, the beams that they continue
-    `(time, batch, width)`, and a list of no or one alignments of these beams `(time, batch, width, memory_time)`."""
+def _search(steps, setting, states, start, lengths, forced):
     width = setting.options.width
     states, constants = ([ops.repeat(x, width, axis=0) for x in tensors] for tensors in steps.prepare(states))
     said = next_step(steps, ops.repeat(start, width), states, constants)
@@ -105,42 +153,57 @@ def _search(steps, setting, states, start, lengths):
             "returns none."
         )
     mask = steps.source_mask(constants)
+    forced = ops.repeat(forced, width, axis=0)
 
     def step(carry):
         carry = _attend(carry)
-        candidates = _expand(carry, setting)
-        scores, best = _select(_score(candidates, carry, mask, setting.options), width)
-        carry, tokens = _gather(carry, candidates, scores, best)
+        candidates = _expand(carry, forced, setting)
+        scores, best = _select(_score(candidates, carry, mask, setting.options), setting.options)
+        carry, tokens = _gather(carry, candidates, scores, best, setting)
         t, finished = carry["t"], carry["finished"]
+        read = ops.reshape(ops.maximum(tokens, 0), (-1,))
         return {
             **carry,
             "t": t + 1,
             "finished": finished | (tokens == setting.end) | (t + 1 >= lengths)[:, None],
-            **next_step(steps, ops.reshape(tokens, (-1,)), carry["states"], constants),
+            **_following(steps, read, carry, constants, setting),
         }
 
-    last = until_finished(step, _first_beams(said, setting, ops.shape(start)[0]), setting.time)
-    return (last["t"], last["scores"]), (last["tokens"], last["parents"], last["alignments"])
+    last = until_finished(step, _first_beams(said, states, setting, ops.shape(start)[0]), setting.time)
+    return _follow_back(last, setting)
 
 
-def _first_beams(said, setting, batch):
+def _following(steps, tokens, carry, constants, setting):
+    """The next step of all beams. States to go on from are those before the last token, which a finished beam keeps."""
+    following = next_step(steps, tokens, carry["states"], constants)
+    if not setting.return_states:
+        return following
+    finished, done = ops.reshape(carry["finished"], (-1,)), zip(carry["states"], following["states"], strict=True)
+    following["states"] = [where_rows(finished, old, new) for old, new in done]
+    before = zip(carry["before"], carry["states"], strict=True)
+    return {**following, "before": [where_rows(finished, old, new) for old, new in before]}
+
+
+def _first_beams(said, states, setting, batch):
     """The carry before the first token. Its tensors are `(batch, width)`, those of the decoder `(batch * width, ...)`.
 
-    All beams are equal here, so that only the first one of each row is possible.
+    All beams of a group are equal here, so that only the first one of each group is possible.
     """
-    width = setting.options.width
-    log_p = ops.zeros((batch, 1)) + ops.where(ops.arange(width) == 0, 0.0, IMPOSSIBLE)
+    width, groups = setting.options.width, setting.options.groups
+    log_p = ops.zeros((batch, 1)) + ops.where(ops.arange(width) % (width // groups) == 0, 0.0, IMPOSSIBLE)
     places = (setting.time, batch, width)
     return {
         "t": ops.convert_to_tensor(0, "int32"),
-        "finished": log_p > 1,
+        "finished": log_p < IMPOSSIBLE * 2,
         "length": ops.zeros_like(log_p),
         "log_p": log_p,
         "scores": log_p,
         "coverage": [ops.zeros_like(a) for a in said["alignment"]],
         "tokens": ops.full(places, setting.padding, dtype="int32"),
-        "parents": ops.zeros(places, dtype="int32"),
+        "parents": ops.broadcast_to(ops.arange(width, dtype="int32"), places),
         "alignments": [ops.zeros((*places, ops.shape(a)[-1])) for a in said["alignment"]],
+        **({"history": ops.full((batch * width, setting.time), -1, dtype="int32")} if setting.constraints else {}),
+        **({"before": states} if setting.return_states else {}),
         **said,
     }
 
@@ -153,11 +216,15 @@ def _attend(carry):
     return {**carry, "alignment": alignment, "coverage": coverage, "length": carry["length"] + lives}
 
 
-def _expand(carry, setting):
-    """ln p of each beam with each token as the next one, `(batch, width, vocabulary)`; finished beams take padding."""
-    log_p = _by_beam(ops.log_softmax(carry["logits"], axis=-1), carry)
-    only_padding = ops.where(ops.arange(log_p.shape[-1]) == setting.padding, 0.0, IMPOSSIBLE)
-    return carry["log_p"][..., None] + ops.where(carry["finished"][..., None], only_padding, log_p)
+def _expand(carry, forced, setting):
+    """ln p of each beam with each token as the next one, `(batch, width, vocabulary)`.
+
+    Finished beams take padding: token 0, if there is none, which is not written.
+    """
+    _, scores = scores_of(carry["logits"], carry.get("history"), carry["t"], forced, setting)
+    scores = _by_beam(scores, carry)
+    only_padding = ops.where(ops.arange(scores.shape[-1]) == max(setting.padding, 0), 0.0, IMPOSSIBLE)
+    return carry["log_p"][..., None] + ops.where(carry["finished"][..., None], only_padding, scores)
 
 
 def _score(candidates, carry, mask, options):
@@ -168,16 +235,30 @@ def _score(candidates, carry, mask, options):
         covered = ops.log(ops.clip(coverage, 1e-10, 1.0))
         covered = ops.sum(covered if mask is None else ops.where(mask, covered, 0.0), axis=-1)
         scores = scores + options.coverage_penalty * _by_beam(covered, carry)[..., None]
-    return scores
+    order = ops.arange(1.0, 1.0 + candidates.shape[1])[:, None]  # where none is possible, the best beam so far is first
+    return ops.where(candidates > IMPOSSIBLE / 2, scores, IMPOSSIBLE * order)
 
 
-def _select(scores, width):
-    """The best scores of each row, and their numbers among the candidates of the row: both `(batch, width)`."""
-    scores, best = ops.top_k(_in_rows(scores), width)
-    return scores, ops.cast(best, "int32")
+def _select(scores, options):
+    """The best scores of each row, and their numbers among the candidates of the row: both `(batch, width)`.
+
+    Each group of beams is selected by itself. What groups before it say costs `diversity` for each beam that says it.
+    """
+    batch, width, vocabulary = ops.shape(scores)
+    size, found, chosen, said = width // options.groups, [], [], 0.0
+    for group in range(options.groups):
+        first = group * size
+        own = scores[:, first : first + size]
+        ranked, best = ops.top_k(_in_rows(own - options.diversity * said if group else own), size)
+        best = ops.cast(best, "int32")
+        found.append(ops.take_along_axis(_in_rows(own), best, axis=-1) if group else ranked)
+        chosen.append(best + first * vocabulary)
+        if options.diversity:
+            said = said + ops.sum(ops.one_hot(best % vocabulary, vocabulary, dtype="float32"), axis=1, keepdims=True)
+    return (found[0], chosen[0]) if options.groups == 1 else (ops.concatenate(x, axis=1) for x in (found, chosen))
 
 
-def _gather(carry, candidates, scores, best):
+def _gather(carry, candidates, scores, best, setting):
     """The carry of the selected candidates, and their last tokens `(batch, width)`."""
     batch, width, vocabulary = ops.shape(candidates)
     parents, tokens = best // vocabulary, best % vocabulary
@@ -186,11 +267,15 @@ def _gather(carry, candidates, scores, best):
     def of_parents(tensors):
         return [ops.take(tensor, flat, axis=0) for tensor in tensors]
 
+    finished = ops.take_along_axis(carry["finished"], parents, axis=-1)
+    log_p = ops.take_along_axis(_in_rows(candidates), best, axis=-1)
+    finished = ops.logical_or(finished, log_p < IMPOSSIBLE / 2)
+    tokens = ops.where(finished, setting.padding, tokens)
     alignments = zip(carry["alignments"], carry["alignment"], strict=True)
     selected = {
-        "finished": ops.take_along_axis(carry["finished"], parents, axis=-1),
+        "finished": finished,
         "length": ops.take_along_axis(carry["length"], parents, axis=-1),
-        "log_p": ops.take_along_axis(_in_rows(candidates), best, axis=-1),
+        "log_p": log_p,
         "scores": scores,
         "coverage": of_parents(carry["coverage"]),
         "states": of_parents(carry["states"]),
@@ -198,6 +283,12 @@ def _gather(carry, candidates, scores, best):
         "parents": write(carry["parents"], carry["t"], parents),
         "alignments": [write(past, carry["t"], _by_beam(now, carry)) for past, now in alignments],
     }
+    if "history" in carry:
+        history = ops.transpose(of_parents([carry["history"]])[0])
+        said = ops.where(finished, -1, tokens)
+        selected["history"] = ops.transpose(write(history, carry["t"], ops.reshape(said, (-1,))))
+    if "before" in carry:
+        selected["before"] = of_parents(carry["before"])
     return {**carry, **selected}, tokens
 
 
@@ -212,17 +303,38 @@ def _in_rows(tensor):
     return ops.reshape(tensor, (batch, width * vocabulary))
 
 
-def _follow_back(last, each, n_best, padding):
-    """The `Decoded` of the best beams: from their last tokens back to the first."""
-    (steps, scores), (tokens, parents, alignments) = last, each
-    _, batch, _ = tokens.shape
-    rows, beams = np.arange(batch)[:, None], np.tile(np.arange(n_best), (batch, 1))
-    found = np.full((len(tokens), batch, n_best), padding, tokens.dtype)
-    attended = [np.zeros((len(a), batch, n_best, a.shape[-1]), a.dtype) for a in alignments]
-    for t in reversed(range(int(steps))):
-        found[t] = tokens[t, rows, beams]
-        beams = parents[t, rows, beams]
-        for to, from_ in zip(attended, alignments, strict=True):
-            to[t] = from_[t, rows, beams]
-    alignments = [np.moveaxis(a, 0, 2) for a in attended] or [None]
-    return Decoded(np.moveaxis(found, 0, 2), scores[:, :n_best], *alignments)
+def _follow_back(last, setting):
+    """What a `Decoded` of the best beams holds: from their last tokens back to the first."""
+    n_best, scores = setting.options.n_best, last["scores"]
+    possible = last["log_p"] > IMPOSSIBLE / 2
+    if setting.options.groups > 1:
+        scores, order = ops.top_k(scores, n_best)
+        best = ops.cast(order, "int32")
+    else:
+        scores, best = (
+            scores[:, :n_best],
+            ops.broadcast_to(ops.arange(n_best, dtype="int32"), (*ops.shape(scores)[:1], n_best)),
+        )
+
+    def back(beams, inputs):
+        tokens, parents, *alignments = inputs
+        before = ops.take_along_axis(parents, beams, axis=1)  # those that looked for the token that the beams say
+        attended = [ops.take_along_axis(a, before[..., None], axis=1) for a in alignments]
+        return before, [ops.take_along_axis(tokens, beams, axis=1), *attended]
+
+    each = [last["tokens"], last["parents"], *last["alignments"]]
+    like = [ops.zeros_like(best), *(ops.zeros_like(a[0, :, :n_best]) for a in last["alignments"])]
+    (tokens, *alignments), _ = backend.scan(back, best, [ops.flip(x, axis=0) for x in each], like)
+    tokens, *alignments = (ops.moveaxis(ops.flip(x, axis=0), 0, 2) for x in (tokens, *alignments))
+    possible = ops.take_along_axis(possible, best, axis=1)
+    scores = ops.where(possible, scores, -np.inf)
+    # A row in which no beam could go on says in its first place how far it came. All other places are empty.
+    stuck = ops.logical_and(ops.logical_not(ops.any(possible, axis=1, keepdims=True)), ops.arange(n_best) == 0)
+    filled = ops.logical_or(possible, stuck)[..., None]
+    tokens = ops.where(filled, tokens, setting.padding)
+    alignments = [ops.where(filled[..., None], a, 0.0) for a in alignments] or [None]
+    states = None
+    if setting.return_states:
+        rows = ops.arange(ops.shape(best)[0], dtype="int32")[:, None] * setting.options.width
+        states = [ops.take(state, rows + best, axis=0) for state in last["before"]]
+    return tokens, scores, *alignments, states

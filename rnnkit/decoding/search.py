@@ -11,33 +11,33 @@ from keras import ops, tree
 from rnnkit import backend
 from rnnkit.annotations import Tensor
 from rnnkit.decoding.arguments import Arguments
-from rnnkit.decoding.steps import Steps
+from rnnkit.decoding.constraints import LOWEST, Constrain, is_built_in
+from rnnkit.decoding.steps import Ensemble, Steps
+from rnnkit.ops.scores import IMPOSSIBLE, minus_infinity_if_impossible
 
 _programs = weakref.WeakKeyDictionary()  # for each decoder, a dictionary from searches and settings to programs
 
 
 class Decoded(NamedTuple):
-    """Decoded sequences, as NumPy arrays.
+    """Decoded sequences: NumPy arrays, or tensors if the search ran inside a compiled function.
 
     Those of a beam search have an axis `n_best` after the batch, the best first.
 
     Attributes:
         tokens: integers `(batch, max_length)`, without the start token and with the end token; after it, `padding`.
         scores: `(batch,)`, the sum of ln p(token | tokens before) over each sequence, its end token included, under the
-            decoder's own probabilities; in a beam search, with its penalties.
+            decoder's own probabilities; in a beam search, with its penalties. Minus infinity where there is no such
+            sequence: nothing could be said that was not forbidden. The tokens are those up to there.
         alignments: `(batch, max_length, memory_time)`, alpha_ts of each step, zeros after the end; None if the decoder
             returns none.
+        states: with `return_states`, the list of the states from which a search goes on, with the last token as its
+            `start`; otherwise None.
     """
 
-    tokens: np.ndarray
-    scores: np.ndarray
-    alignments: np.ndarray | None
-
-    @classmethod
-    def of(cls, results: Any) -> "Decoded":
-        """Makes it of what `decode_loop` returns, with the time axis first."""
-        scores, (tokens, alignments) = results
-        return cls(tokens.T, scores, *([a.swapaxes(0, 1) for a in alignments] or [None]))
+    tokens: Tensor
+    scores: Tensor
+    alignments: Tensor | None
+    states: list[Tensor] | None = None
 
 
 class Setting(NamedTuple):
@@ -46,51 +46,111 @@ class Setting(NamedTuple):
     Attributes:
         time: room for how many tokens.
         end: the token that ends a sequence; -1 if none does.
-        padding: the token after the end.
+        padding: the token after the end; -1 if that is no token.
+        never: a token that is never said, or -1.
+        forces: whether there are tokens that have to be said.
+        constraints: functions `constrain(tokens, step, logits)`.
+        return_states: whether to return states to go on from.
         options: what a search adds, all hashable.
     """
 
     time: int
     end: int
     padding: int
+    never: int
+    forces: bool
+    constraints: tuple[Constrain, ...]
+    return_states: bool
     options: tuple[Hashable, ...]
 
 
 def run(
     search: Callable[..., Any], arguments: Arguments, options: tuple[Hashable, ...] = (), tensors: Sequence[Tensor] = ()
-) -> Any:
-    """Runs a search as one compiled program.
+) -> Decoded:
+    """Runs a search as one compiled program, or as a part of the function that is being compiled.
 
     Args:
-        search: function of `Steps`, a `Setting`, the list of states, `start` and `lengths` `(batch,)`, and `tensors`;
-            it returns what there is once, and what there is for each step, time first.
+        search: function of `Steps`, a `Setting`, the list of states, `start` and `lengths` `(batch,)`, `forced` as in
+            `scores_of`, and `tensors`. It returns what a `Decoded` holds, with room for `arguments.room` tokens, and
+            of the states those that change.
         arguments: the checked arguments of the user.
         options: values of which each makes another program. Defaults to `()`.
         tensors: further tensors. Defaults to `()`.
-
-    Returns:
-        What the search returns, as NumPy arrays, up to the last step of the longest sequence.
     """
-    setting = Setting(arguments.room, arguments.end, arguments.padding, options)
-    program = _program(search, arguments, setting)
-    tensors = [ops.convert_to_tensor(tensor) for tensor in (arguments.start, arguments.lengths, *tensors)]
-    once, each = tree.map_structure(ops.convert_to_numpy, program(arguments.states, *tensors))
-    return once, tree.map_structure(lambda array: array[: arguments.longest], each)
+    setting = Setting(
+        arguments.room,
+        arguments.end,
+        arguments.padding,
+        arguments.never,
+        arguments.forced.shape[1] != 0,
+        arguments.constraints,
+        arguments.return_states,
+        options,
+    )
+    tensors = [ops.convert_to_tensor(x) for x in (arguments.start, arguments.lengths, arguments.forced, *tensors)]
+    if arguments.is_concrete:
+        found = _program(search, arguments, setting)(arguments.states, *tensors)
+        found = tree.map_structure(lambda x: None if x is None else ops.convert_to_numpy(x), found)
+    else:
+        found = search(arguments.steps, setting, arguments.states, *tensors)
+    time, found = arguments.longest, Decoded(*found)
+    alignments = None if found.alignments is None else found.alignments[..., :time, :]
+    found = found._replace(tokens=found.tokens[..., :time], alignments=alignments)
+    if found.states is None:
+        return found
+    others = arguments.states[len(found.states) :]  # what no step changes
+    if arguments.is_concrete:
+        others = [ops.convert_to_numpy(state) for state in others]
+    return found._replace(states=[*found.states, *others])
 
 
 def _program(search, arguments, setting):
     decoder, steps = arguments.decoder, arguments.steps
-    if not isinstance(decoder, keras.layers.Layer):  # what a function refers to may change: it is compiled each time
+    if not isinstance(decoder, keras.layers.Layer | Ensemble):
+        # What a function refers to may change: it is compiled each time.
         return backend.compiled(lambda *tensors: search(steps, setting, *tensors), [])
-    programs, key = _programs.setdefault(decoder, {}), (search, setting)
-    if key not in programs:
+    programs = _programs.setdefault(decoder, {})
+    # Each call may bring new functions `constrain`: of their programs, only the last one is kept.
+    key = (search, setting) if all(map(is_built_in, setting.constraints)) else search
+    made_for, program = programs.get(key, (None, None))
+    if made_for != setting:
         reference, kind = weakref.ref(decoder), type(steps)  # a kept program must not keep its decoder
 
-        def program(*tensors):
+        def run_search(*tensors):
             return search(kind(reference()), setting, *tensors)
 
-        programs[key] = backend.compiled(program, decoder.variables)
-    return programs[key]
+        program = backend.compiled(run_search, decoder.variables)
+        programs[key] = setting, program
+    return program
+
+
+def scores_of(logits: Tensor, tokens: Tensor, t: Tensor, forced: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+    """Returns ln p of each token `(rows, vocabulary)`, and what counts in its place: `IMPOSSIBLE` if it is forbidden.
+
+    Args:
+        logits: `(rows, vocabulary)`, those of the decoder.
+        tokens: int32 `(rows, time)`, what was said so far; -1 from step t on.
+        t: the number of this step.
+        forced: int32 `(rows, time)`: tokens that have to be said, -1 where there is a choice; `(rows, 0)` for none.
+        setting: the `Setting`.
+    """
+    vocabulary = np.arange(logits.shape[-1])
+    allowed = logits > LOWEST
+    own = ops.log_softmax(ops.where(allowed, logits, IMPOSSIBLE), axis=-1)
+    counts = own
+    if setting.constraints:
+        changed = logits
+        for constrain in setting.constraints:
+            changed = ops.cast(constrain(tokens, t, changed), logits.dtype)
+        allowed = ops.logical_and(allowed, changed > LOWEST)
+        counts = own + ops.where(allowed, changed - logits, 0.0)
+    if setting.never >= 0:
+        allowed = ops.logical_and(allowed, vocabulary != setting.never)
+    if setting.forces:
+        forced = ops.take(forced, t, axis=1)[:, None]
+        is_forced = ops.logical_and(forced == vocabulary, logits > LOWEST)
+        allowed = ops.where(forced < 0, allowed, is_forced)
+    return own, ops.where(allowed, counts, IMPOSSIBLE)
 
 
 def decode_loop(
@@ -99,8 +159,9 @@ def decode_loop(
     states: list[Tensor],
     start: Tensor,
     lengths: Tensor,
+    forced: Tensor,
     choose: Callable[[Tensor, Tensor], Tensor],
-) -> tuple[Tensor, tuple[Tensor, list[Tensor]]]:
+) -> tuple:
     """Chooses one token per row and step: the loop of greedy search and of sampling.
 
     Args:
@@ -109,11 +170,12 @@ def decode_loop(
         states: list of the first states `(batch, ...)`.
         start: the token before the first one, `(batch,)`.
         lengths: how many tokens at most, `(batch,)`.
-        choose: `choose(log_p, t)` returns the tokens `(batch,)`, given ln p `(batch, vocabulary)` at step t.
+        forced: as in `scores_of`.
+        choose: `choose(scores, t)` returns the tokens `(batch,)`, given `(batch, vocabulary)` at step t: ln p, or
+            `IMPOSSIBLE`.
 
     Returns:
-        Scores `(batch,)`; and for each step the tokens `(time, batch)` and a list of no or one alignments `(time,
-        batch, memory_time)`.
+        What a `Decoded` holds.
     """
     states, constants = steps.prepare(states)
     said = next_step(steps, start, states, constants)
@@ -121,30 +183,56 @@ def decode_loop(
 
     def step(carry):
         t, finished = carry["t"], carry["finished"]
-        log_p = ops.log_softmax(carry["logits"], axis=-1)
-        token = ops.cast(choose(log_p, t), "int32")
+        tokens = ops.transpose(carry["tokens"]) if setting.constraints else None
+        log_p, counts = scores_of(carry["logits"], tokens, t, forced, setting)
+        token = ops.cast(choose(counts, t), "int32")
+        stuck = ops.max(counts, axis=-1) < IMPOSSIBLE / 2
         gain = ops.squeeze(ops.take_along_axis(log_p, token[:, None], axis=-1), axis=-1)
-        token = ops.where(finished, setting.padding, token)
-        alignment = [ops.where(finished[:, None], 0.0, now) for now in carry["alignment"]]
+        gain = ops.where(stuck, IMPOSSIBLE, gain)
+        silent = ops.logical_or(finished, stuck)
+        alignment = [ops.where(silent[:, None], 0.0, now) for now in carry["alignment"]]
+        more = {}
+        if setting.return_states:
+            more["before"] = [where_rows(silent, old, new) for old, new in _pairs(carry["before"], carry["states"])]
+        following = next_step(steps, ops.where(silent, max(setting.padding, 0), token), carry["states"], constants)
+        if setting.return_states:  # a row that has ended stays as it is
+            following["states"] = [
+                where_rows(silent, old, new) for old, new in _pairs(carry["states"], following["states"])
+            ]
         return {
             "t": t + 1,
-            "finished": finished | (token == setting.end) | (t + 1 >= lengths),
+            "finished": silent | (token == setting.end) | (t + 1 >= lengths),
             "scores": carry["scores"] + ops.where(finished, 0.0, gain),
-            "tokens": write(carry["tokens"], t, token),
-            "alignments": [write(past, t, now) for past, now in zip(carry["alignments"], alignment, strict=True)],
-            **next_step(steps, token, carry["states"], constants),
+            "tokens": write(carry["tokens"], t, ops.where(silent, setting.padding, token)),
+            "alignments": [write(past, t, now) for past, now in _pairs(carry["alignments"], alignment)],
+            **more,
+            **following,
         }
 
+    nothing = -1 if setting.constraints else setting.padding
     first = {
         "t": ops.convert_to_tensor(0, "int32"),
         "finished": zeros > 1,
         "scores": zeros,
-        "tokens": ops.full((setting.time, ops.shape(start)[0]), setting.padding, dtype="int32"),
+        "tokens": ops.full((setting.time, ops.shape(start)[0]), nothing, dtype="int32"),
         "alignments": [ops.zeros((setting.time, *ops.shape(a)), dtype="float32") for a in said["alignment"]],
+        **({"before": states} if setting.return_states else {}),
         **said,
     }
     last = until_finished(step, first, setting.time)
-    return last["scores"], (last["tokens"], last["alignments"])
+    tokens = ops.transpose(last["tokens"])
+    tokens = ops.where(ops.arange(setting.time) < last["t"], tokens, setting.padding)
+    alignments = [ops.swapaxes(a, 0, 1) for a in last["alignments"]] or [None]
+    return tokens, minus_infinity_if_impossible(last["scores"]), *alignments, last.get("before")
+
+
+def _pairs(one, other):
+    return zip(one, other, strict=True)
+
+
+def where_rows(condition: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """Returns the rows of `one` where a condition `(rows,)` holds, and those of `other` elsewhere."""
+    return ops.where(ops.reshape(condition, (-1, *[1] * (len(one.shape) - 1))), one, other)
 
 
 def until_finished(step: Callable[[dict], dict], carry: dict[str, Any], time: int) -> dict[str, Any]:
