@@ -2,6 +2,7 @@
 
 import csv
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from rnnkit.text.schemes import scheme_of
 
 DOCUMENT = "-DOCSTART-"
 _NO_WORD = re.compile(r"\d+-\d+|\d+\.\d+")  # CoNLL-U: the line of a range of words, and that of an empty node
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 _QUOTED = re.compile(r'(?:^|\t)("(?:[^"]|"")*"(?=\t|$)|[^\t]*)')
 
 
@@ -154,15 +158,16 @@ class ColumnFile:
         row = line.split("\t") if split == "cells" else _cells(line)
         if len(row) != width:
             return False
-        if not at_begin or "\t" in line or width == 1 or row[0].strip(self.layout.comments):
+        text = row[0].strip(" ").removeprefix(self.layout.comments)
+        if not at_begin or width == 1 or text and text[0] != " " or not text and "\t" in line:
             return True
-        return self._has_tag(row, self._whole_file().tags)  # "# O", or a comment of as many words
+        return self._has_tag(row, self._whole_file().tags)  # "# O", or a comment of as many columns
 
     def _has_tag(self, row, known):
         column = self.layout.tag_column
         if column is None or not -len(row) <= column < len(row):
             return False
-        return row[column] in known or scheme_of(None).read(row[column]) is not None
+        return row[column].strip(" ") in known or scheme_of(None).read(row[column].strip(" ")) is not None
 
     def _whole_file(self):
         """What the lines of the file that are no comments have in common. Read at most once, and rarely."""
@@ -250,11 +255,11 @@ class ColumnFile:
                 raise self._error(number, f"expected a column {name}={column}, received {len(row)} columns: {row}.")
             places.append(None if column is None else column % len(row))
         if places[0] == places[1]:
+            received = "a single one" if len(row) == 1 else "the same one for token_column and tag_column"
             raise self._error(
                 number,
-                f"expected a token and a tag in two columns, received the same column for "
-                f"token_column={self.layout.token_column} and tag_column={self.layout.tag_column} of {row}. If the "
-                "file has no tags, pass tag_column=None.",
+                f"expected a token and a tag in two columns, received {received} of {row}. If the file has no tags, "
+                "pass tag_column=None.",
             )
         return places
 
@@ -281,7 +286,7 @@ class ColumnFile:
     def _not_blank(self, numbers, lines, tokens, column):
         """The places of the tokens to keep: of all, of those that are not blank, or an error."""
         how = self.layout.blank_tokens
-        blank = [place for place, token in enumerate(tokens) if not token or how and not token.strip()]
+        blank = [place for place, token in enumerate(tokens) if not token or how and _is_blank(token)]
         if how in (None, "refuse") and blank:
             place = blank[0]
             raise self._error(
@@ -311,7 +316,7 @@ class _Survey:
         for row in rows:
             self.widths[len(row)] += 1
             if tag_column is not None and -len(row) <= tag_column < len(row):
-                self.tags.add(row[tag_column])
+                self.tags.add(row[tag_column].strip(" "))
             filled = self.filled.setdefault(len(row), set())
             if len(filled) < len(row):
                 filled.update(place for place, cell in enumerate(row) if cell.strip(" "))
@@ -352,6 +357,11 @@ def _unquoted(line):
         return next(csv.reader([line], delimiter="\t", strict=True))
     except csv.Error:
         return line.split("\t")
+
+
+def _is_blank(token):
+    """Whether a token has no visible character: spaces, controls, and what Unicode has fonts leave out."""
+    return all(unicodedata.category(c) in ("Zs", "Zl", "Zp", "Cc", "Cf") or _INVISIBLE.match(c) for c in token)
 
 
 def _irregular(rows):

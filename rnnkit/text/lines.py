@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,10 @@ _CHUNK = 1 << 20
 
 
 def utf8_lines(path: Path) -> Iterator[str]:
-    """Yields the text of each line of a file, without its end and without a byte order mark at its beginning.
+    """Yields the text of each line of a file, without its end and without byte order marks at its beginning.
 
-    Lines end as on Unix, Windows or old Macs, and nowhere else. A byte order mark may be at the beginning of any line:
-    it is there where files were put together.
+    Lines end as on Unix, Windows or old Macs, and nowhere else. Byte order marks may be at the beginning of any line:
+    they are there where files were put together.
 
     Args:
         path: the file, in UTF-8. If its name ends in `.gz`, it is decompressed.
@@ -22,35 +23,36 @@ def utf8_lines(path: Path) -> Iterator[str]:
         The text of each line.
 
     Raises:
-        ValueError: a line is not UTF-8. The message names the file, the line and the column.
+        ValueError: a line is not UTF-8, and the message names the file, the line and the column; or a compressed file
+            is damaged.
     """
     for text in _pieces(path):
         lines = _END.split(text)[::2] if "\r" in text else text.split("\n")
         if not lines[-1]:
             lines.pop()  # what follows the last line end
         if "\ufeff" in text:
-            lines = [line.removeprefix("\ufeff") for line in lines]
+            lines = [line.lstrip("\ufeff") for line in lines]
         yield from lines
 
 
 def lines_with_ends(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Yields for each line its byte order mark, its text and its end: together, they are the file.
+    """Yields for each line its byte order marks, its text and its end: together, they are the file.
 
-    See `utf8_lines` for the argument and the exceptions. Mark and end may be empty.
+    See `utf8_lines` for the argument and the exceptions. Marks and end may be empty.
     """
     for text in _pieces(path):
         parts = _END.split(text)
         for line, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
             if line or end:
-                mark = "\ufeff" if line.startswith("\ufeff") else ""
-                yield mark, line[len(mark) :], end
+                text = line.lstrip("\ufeff")
+                yield line[: len(line) - len(text)], text, end
 
 
 def _pieces(path):
     """The text of a file in pieces of whole lines."""
     rest, place = b"", 0
     with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := _read(path, file):
             chunk = rest + chunk
             cut = chunk.rfind(b"\n") + 1 or chunk.rstrip(b"\r").rfind(b"\r") + 1
             rest = chunk[cut:]
@@ -61,6 +63,13 @@ def _pieces(path):
         yield _decoded(path, rest, place)
 
 
+def _read(path, file):
+    try:
+        return file.read(_CHUNK)
+    except (EOFError, zlib.error) as error:  # the other errors of gzip are an OSError
+        raise ValueError(f"{path}: expected a complete gzip file, received a damaged one: {error}.") from None
+
+
 def _decoded(path, content, place):
     """The text of bytes that begin at a place of the file."""
     try:
@@ -68,7 +77,7 @@ def _decoded(path, content, place):
     except UnicodeDecodeError as error:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             before = _END.split(file.read(place + error.start).decode("utf-8"))[::2]
-        column = len(before[-1].removeprefix("\ufeff")) + 1
+        column = len(before[-1].lstrip("\ufeff")) + 1
         raise ValueError(
             f"{path}, line {len(before)}, column {column}: expected UTF-8, received the byte "
             f"{content[error.start]:#04x}. Save the file as UTF-8."

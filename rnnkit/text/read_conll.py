@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -63,8 +64,8 @@ def read_conll(
 ) -> Sentences:
     """Reads a file with one token per line, in columns, and a blank line after each sentence.
 
-    This is the format of CoNLL-2003, Wikigold and WNUT 17. The file is in UTF-8; byte order marks are dropped, and
-    lines end as on Unix, Windows or old Macs. Columns are separated by tabs, or by spaces in lines without a tab. Two
+    This is the format of CoNLL-2003, Wikigold and WNUT 17. The file is in UTF-8; byte order marks at the beginning of
+    lines are dropped, and lines end as on Unix, Windows or old Macs. Columns are separated by tabs, or by spaces in lines without a tab. Two
     tabs with nothing between them are an empty cell where all lines of the sentence then have as many cells, and one
     separator elsewhere. No line with a token is lost:
 
@@ -72,8 +73,8 @@ def read_conll(
     - `-DOCSTART-` in the first column or in that of the tokens begins a document; so does the comment `# newdoc`.
     - A line that begins with `#` is a comment only where it cannot be a token: a token has as many columns as the other
       lines of its sentence (a sentence without any: as most lines of the file). A `#` with spaces after it at the
-      beginning of a sentence is a token if its tag is one of the file or of a scheme of entities, and otherwise a
-      comment, such as `# news` before `Rain O`.
+      beginning of a sentence is a token only if its tag is one of the file or of a scheme of entities: `# news` before
+      `Rain O` is a comment, and `# O` a token.
     - Where the first column numbers the words from 1, as in CoNLL-U, and is not the column of the tokens, lines
       numbered `3-4` (ranges) and `8.1` (empty nodes) are no words. `read_conllu` reads such files by the names of their
       columns.
@@ -85,10 +86,11 @@ def read_conll(
         path: the file. If its name ends in `.gz`, it is decompressed.
         token_column: the column of the tokens, counted from 0; -1 is the last column. Defaults to `0`.
         tag_column: the column of the tags; `None` for a file without tags. Defaults to `-1`.
-        comments: how a comment begins; or a function that receives a line and says whether it is a comment; or `None`,
-            there are no comments. Defaults to `"#"`.
-        blank_tokens: what to do with a token that has no visible character: `"refuse"`, `"skip"` (the line is left out,
-            and counted) or `"read"`. Defaults to `None`: an empty token is refused, and one of Unicode spaces is read.
+        comments: how a line begins that is a comment if it cannot be a token; or a function that receives a line and
+            says whether it is a comment; or `None`, there are no comments. Defaults to `"#"`.
+        blank_tokens: what to do with a token that has no visible character, such as a no-break or zero-width space:
+            `"refuse"`, `"skip"` (the line is left out, and counted) or `"read"`. Defaults to `None`: an empty token is
+            refused, and any other is read.
         quotes: whether cells of tab-separated lines may be in double quotes, as in CSV files: the quotes are dropped,
             two of them inside are one, and a tab inside is part of the cell. Defaults to `False`: a quote is a
             character as any other.
@@ -234,6 +236,12 @@ def column_file(
         raise ValueError(f"{owner} expected blank_tokens 'read', 'skip', 'refuse' or None, received {blank_tokens!r}.")
     if comments is not None and not callable(comments) and not (isinstance(comments, str) and comments.strip()):
         raise ValueError(f"{owner} expected comments to be a string, a function or None, received {comments!r}.")
+    numbers = [token_column, 0 if tag_column is None else tag_column]
+    if any(isinstance(number, bool) or not isinstance(number, Integral) for number in numbers):
+        raise ValueError(
+            f"{owner} expected token_column, a whole number, and tag_column, another one or None; received "
+            f"{token_column!r} and {tag_column!r}. The first column is 0, the last one -1."
+        )
     return ColumnFile(Path(path), Layout(token_column, tag_column, comments, blank_tokens, quotes))
 
 

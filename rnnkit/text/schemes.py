@@ -4,6 +4,7 @@ A tag has a role and a type. The roles are those of BIOES: B begins an entity, I
 one token, O is outside. A scheme says which roles it has, with which letters, and which may follow which.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
@@ -188,11 +189,11 @@ def not_a_tag(tag: object, scheme: Scheme, where: str = "") -> ValueError:
 
 
 def _like_a_type(tag):
-    """Whether a tag may be the name of a type: a word, such as "creative-work", but not "A-LOC" nor "LOC-A"."""
+    """Whether a tag may be the name of a type: words, such as "creative-work", but not "A-LOC", "B:LOC" or "LOC/B"."""
     if not isinstance(tag, str) or tag in SPECIAL or not tag[:1].isalpha():
         return False
-    first, *rest = tag.split("-")
-    return not rest or len(first) > 1 and len(rest[-1]) > 1
+    first, *rest = re.split(r"[^\w ]|_", tag)
+    return (not rest or len(first) > 1 and len(rest[-1]) > 1) and not re.match(r"[BIESLUMW] ", tag)
 
 
 def _by_letters(tags, styles):

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -23,20 +24,22 @@ def write_conll(
 ) -> None:
     """Writes a file with one token and its tag per line, and a blank line after each sentence.
 
-    `read_conll` reads from it what was written, or it isn't written: a token that would not come back is an error.
+    `read_conll` returns the same sentences. If it would not, because a token looks like a comment or has a separator
+    inside, an error says so, and no file is written.
 
     Args:
         path: the file. If its name ends in `.gz`, it is compressed.
         tokens: for each sentence the list of its tokens.
-        tags: for each sentence the list of as many tags. Defaults to `None`, a file without tags.
+        tags: for each sentence the list of as many tags. Defaults to `None`: a file without tags, as with the empty
+            list that `read_conll` returns for one.
         separator: what is between the columns, a tab or a space. Defaults to a tab.
         quotes: whether to write cells in double quotes where that is needed, such as those with a tab inside; read
             them with `quotes=True`. Defaults to `False`.
         documents: the indices of the sentences before which to write `-DOCSTART-`. Defaults to `()`.
 
     Raises:
-        ValueError: a sentence has no token or not as many tags as tokens, or a token or tag cannot be written so that
-            it is read again.
+        ValueError: there is no sentence, one has no token or not as many tags as tokens, `documents` has an index of
+            none, or a token or tag would not be read again.
         OSError: the file cannot be written.
 
     Example:
@@ -57,8 +60,14 @@ def write_conll(
     if quotes and separator != "\t":
         raise ValueError("write_conll expected a tab as the separator along with quotes=True, received a space.")
     path, documents = Path(path), set(documents)
-    tokens = [list(row) for row in tokens]
-    tags = None if tags is None else [list(row) for row in tags]
+    tokens = _rows("token", tokens)
+    tags = _rows("tag", () if tags is None else tags) or None
+    if not tokens:
+        raise ValueError("write_conll expected at least one sentence, received none.")
+    if not documents <= set(range(len(tokens))):
+        raise ValueError(
+            f"write_conll expected documents, indices from 0 to {len(tokens) - 1}, received {sorted(documents)}."
+        )
     if tags is not None and list(map(len, tokens)) != list(map(len, tags)):
         raise ValueError(
             f"write_conll expected a tag for each token, received {len(tokens)} sentences with {sum(map(len, tokens))} "
@@ -140,6 +149,15 @@ def replace_tags(
             target.write(mark + line + end)
 
 
+def _rows(what, rows):
+    """The sentences as lists; a string instead of one would be read as a list of its letters."""
+    rows = list(rows)
+    for row in rows:
+        if isinstance(row, str):
+            raise ValueError(f"write_conll expected lists of {what}s, received the string {row!r:.40}. Split it.")
+    return [list(row) for row in rows]
+
+
 def _edits(file, columns):
     """Yields for each token the number of its line, its block, and its new cells."""
     for block in file.sentences():
@@ -184,6 +202,8 @@ def _cell(cell, separator, quotes, where, alone=False):
         problem = "at least one character"
     elif "\n" in cell or "\r" in cell:
         problem = "no line end"
+    elif not cell.isascii() and any(unicodedata.category(character) == "Cs" for character in cell):
+        problem = "characters that UTF-8 has, no surrogates"
     elif cell.strip(" \t") != cell and not (quotes and cell.strip(" ") == cell):
         problem = "no space or tab at its beginning or end"
     elif written == cell and ("\t" in cell or separator in cell or alone and " " in cell and not quotes):

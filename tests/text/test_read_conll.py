@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import random
 import re
 from collections import Counter
 from pathlib import Path
@@ -40,6 +41,56 @@ def test_reads_every_form_of_file(write, content):
     assert read_conll(str(write(content))) == BOTH
 
 
+def random_file(rng):
+    """The text of a file in a random layout, what it says, and how to read it."""
+    width, tabs = rng.randint(2, 4), rng.random() < 0.5
+    token, tag = rng.sample(range(width), 2)
+    tokens, tags, documents, numbers, lines = [], [], [0], [], []
+
+    def noise():
+        choices = ["", " \t ", "# of more words than columns"] + ["-DOCSTART- -X- O"] * (not lines or lines[-1] == "")
+        for line in rng.choices(choices, k=rng.randint(0, 2)):
+            lines.append(line)
+            if line.startswith("-") and tokens and documents[-1] < len(tokens):
+                documents.append(len(tokens))
+            elif line.startswith("#"):
+                comments[0] += 1
+
+    comments = [0]
+    for _ in range(rng.randint(1, 4)):
+        noise()
+        rows = rng.randint(1, 4)
+        tokens.append(["".join(rng.choices('ab#\u00a0\u2028\x85\u200b\ufe0f\u5b57"', k=3)) for _ in range(rows)])
+        tokens[-1][0] = "c" + tokens[-1][0]  # a mark at the beginning may be a token or a comment
+        tags.append(rng.choices(["O", "B-X", "NN", "_"], k=rows))
+        numbers.append([])
+        for word, name in zip(tokens[-1], tags[-1], strict=True):
+            if rng.random() < 0.1:
+                lines.append("# a remark of several words")
+                comments[0] += 1
+            cells = ["" if tabs and rng.random() < 0.3 else "x" for _ in range(width)]
+            cells[token], cells[tag] = word, name
+            lines.append(("\t" if tabs else " " * rng.randint(1, 2)).join(cells))
+            numbers[-1].append(len(lines))
+        lines.append("")
+    if documents[-1] == len(tokens):
+        documents.pop()
+    text = "".join(rng.choice(["", "", "\ufeff", "\ufeff\ufeff"]) + line + rng.choice(["\n", "\r\n"]) for line in lines)
+    return text, (tokens, tags), documents, numbers, comments[0], {"token_column": token, "tag_column": tag - width}
+
+
+def test_random_layouts(write):
+    """Every token and tag is read, whatever else is in the file, and nothing else is."""
+    rng = random.Random(0)
+    for _ in range(300):
+        text, expected, documents, numbers, comments, how = random_file(rng)
+        path = write(text)
+        sentences = read_conll(path, **how)
+        assert sentences == expected, (text, how)
+        assert (sentences.documents, sentences.skipped.get("comments", 0)) == (documents, comments), text
+        assert [sentence.lines for sentence in iter_conll(path, **how)] == numbers
+
+
 def test_a_mark_that_begins_a_token_is_not_a_comment(write):
     """As in Wikigold ("# 1 hit") and in WNUT 17 (hashtags, also at the beginning of a sentence)."""
     tokens, tags = read_conll(write("#NFL\tB-group\nWeek\tO\n#\tO\n1\tO\n\t\n# O\nhit O\n# a remark\n#another\n"))
@@ -62,7 +113,11 @@ def test_only_tabs_and_spaces_separate_columns_and_only_line_feeds_end_lines(wri
 @pytest.mark.parametrize(
     ("content", "line", "problem"),
     [
-        ("a O\nb\n", 2, ": expected a token and a tag in two columns, received the same column for token_column=0 and"),
+        (
+            "a O\nb\n",
+            2,
+            ": expected a token and a tag in two columns, received a single one of ['b']. If the file has no",
+        ),
         ("a x O\nb O\n", 2, ": expected 3 columns, as in the first line of the sentence, received 2 in 'b O'"),
         ("a O\n\nNew York B-LOC\ncity O\n", 4, ": expected 3 columns"),
         ("a O\n\ncaf\u00e9 O\n".encode("latin-1"), 3, ", column 4: expected UTF-8, received the byte 0xe9"),
@@ -120,6 +175,8 @@ WORDS = ([["O", "rato", "em", "o", "ar"]], [["DET", "NOUN", "ADP", "DET", "NOUN"
         ("a O\n# two more words\nb O\n", [["a", "b"]], "O O", 1),
         ("New York\tB-LOC\n#is it\tO\n# a remark\n", [["New York", "#is it"]], "B-LOC O", 1),
         ("\" O\n'' O\n", [['"', "''"]], "O O", 0),
+        ("# source\tof it\na\tO\n", [["a"]], "O", 1),
+        ("# 1\tB-X\na\tO\n", [["# 1", "a"]], "B-X O", 0),
     ],
 )
 def test_no_token_is_taken_for_a_comment(write, content, tokens, tags, comments):
@@ -167,6 +224,17 @@ def test_empty_tokens(write, line):
     read, skipped = read_conll(path, blank_tokens="read"), read_conll(path, blank_tokens="skip")
     assert read == ([["a", "", "b"], ["c"]], [["O", "O", "B"], ["O"]]) and read.skipped == {}
     assert skipped == ([["a", "b"], ["c"]], [["O", "B"], ["O"]]) and skipped.skipped == {"blank tokens": 1}
+
+
+@pytest.mark.parametrize("token", ["\u200b", "\ufe0f", "\u3164", "\x1f", "\u2028", "\U000e0020"])
+def test_a_token_that_nobody_sees(write, token):
+    path = write(f"a\tO\n{token}\tO\n")
+    assert read_conll(path).tokens == [["a", token]]
+    assert read_conll(path, blank_tokens="skip").skipped == {"blank tokens": 1}
+    with pytest.raises(
+        ValueError, match=re.escape(f"line 2, column 1: expected a token in token_column=0, received {token!a}")
+    ):
+        read_conll(path, blank_tokens="refuse")
 
 
 def test_blank_tokens(write):
@@ -234,11 +302,18 @@ def test_one_sentence_at_a_time(write):
         next(sentences)
     packed = write(gzip.compress(b"a O\n"), "words.conll.gz")
     assert read_conll(packed) == ([["a"]], [["O"]])
+    with pytest.raises(ValueError, match="cut.conll.gz: expected a complete gzip file, received a damaged one"):
+        read_conll(write(gzip.compress(b"a O\n")[:-5], "cut.conll.gz"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
+        (
+            {"token_column": "0"},
+            "expected token_column, a whole number, and tag_column, another one or None; received '0'",
+        ),
+        ({"tag_column": True}, "received 0 and True"),
         ({"blank_tokens": "drop"}, "blank_tokens 'read', 'skip', 'refuse' or None, received 'drop'"),
         ({"comments": ""}, "a string, a function or None, received ''"),
     ],

@@ -189,6 +189,13 @@ def test_a_few_mistakes_do_not_change_the_scheme():
             find_scheme([tags])
 
 
+@pytest.mark.parametrize("tag", ["B:PER", "I/PER", "B PER", "PER.B", "S|PER", "PER:E"])
+def test_a_tag_with_another_separator_is_no_type(tag):
+    with pytest.raises(ValueError, match=re.escape(f"received {tag!r}.")):
+        find_scheme([["O", tag], ["O", "LOC"]])
+    assert find_scheme(["O", "Creative Work", "creative_work", "org-company"]) == "IO, types only"
+
+
 def test_special_labels_are_left_out():
     special = {"ignore": ["[CLS]", "X", "[SEP]"]}
     tags = ["[CLS]", "B-PER", "X", "X", "I-PER", "O", "B-LOC", "X", "[SEP]"]

@@ -92,6 +92,14 @@ def test_conll_u_keeps_its_comments(tmp_path):
     assert path.read_text(encoding="utf-8") == before.replace("ADP", "X").replace("DET", "Y")
 
 
+def test_what_is_read_without_tags_is_written_without(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("a\nb\n\nc\n", encoding="utf-8")
+    sentences = read_conll(path, tag_column=None)
+    write_conll(path, *sentences)
+    assert read_conll(path, tag_column=None) == sentences == ([["a", "b"], ["c"]], [])
+
+
 def test_documents_and_compression(tmp_path):
     path = tmp_path / "words.conll.gz"
     write_conll(path, [["a"], ["b"], ["c"]], [["O"], ["O"], ["O"]], documents=[0, 2])
@@ -120,6 +128,10 @@ def test_documents_and_compression(tmp_path):
         (([["a", "b"]], [["O"]]), "a tag for each token, received 1 sentences with 2 tokens and 1 with 1 tags"),
         (([["-DOCSTART-"]], [["O"]]), "that are read as they were written, received ['-DOCSTART-'], sentence 0"),
         (([["#"], ["a"]], [["news"], ["O"]], " "), "looks like a comment or a mark"),
+        (([], []), "at least one sentence, received none"),
+        ((["Ana left"], ["OO"]), "lists of tokens, received the string 'Ana left'. Split it"),
+        (([["\ud800"]],), "characters that UTF-8 has, no surrogates, received '\\ud800'"),
+        (([["a"]], None, " ", False, [1]), "documents, indices from 0 to 0, received [1]"),
         (([["a"]], [["O"]], ","), "a tab or a space, received ','"),
         (([["a"]], [["O"]], " ", True), "a tab as the separator along with quotes=True"),
     ],
