@@ -9,6 +9,8 @@
 | `find_scheme` | finds out which scheme (BIO, IOB1, BIOES, BILOU, ...) the tags of a corpus have |
 | `check_tags`, `convert_tags` | checks that tags follow a scheme, and converts them to another one |
 | `legal_transitions` | finds which tag may follow which |
+| `tags_to_subwords`, `tags_to_words` | aligns the tags of words with the sub-words of a tokenizer, and back |
+| `lengths_to_word_ids` | says which word each sub-word belongs to |
 | `read_conll`, `iter_conll` | reads sentences with a tag for each word from a file in columns, all or one at a time |
 | `read_conllu` | reads the words of a CoNLL-U file, and one of their columns |
 | `write_conll`, `replace_tags` | writes such a file, or predictions into a copy of one |
@@ -22,6 +24,7 @@ from rnnkit.text.characters import encode_characters
 from rnnkit.text.ngram import NGram
 from rnnkit.text.read_conll import iter_conll, read_conll, read_conllu
 from rnnkit.text.read_pairs import read_pairs
+from rnnkit.text.subwords import lengths_to_word_ids, tags_to_subwords, tags_to_words
 from rnnkit.text.tags import (
     check_tags,
     convert_tags,
@@ -42,11 +45,14 @@ __all__ = [
     "find_scheme",
     "iter_conll",
     "legal_transitions",
+    "lengths_to_word_ids",
     "read_conll",
     "read_conllu",
     "read_pairs",
     "replace_tags",
     "spans_to_tags",
     "tags_to_spans",
+    "tags_to_subwords",
+    "tags_to_words",
     "write_conll",
 ]

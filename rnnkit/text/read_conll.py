@@ -65,9 +65,9 @@ def read_conll(
     """Reads a file with one token per line, in columns, and a blank line after each sentence.
 
     This is the format of CoNLL-2003, Wikigold and WNUT 17. The file is in UTF-8; byte order marks at the beginning of
-    lines are dropped, and lines end as on Unix, Windows or old Macs. Columns are separated by tabs, or by spaces in lines without a tab. Two
-    tabs with nothing between them are an empty cell where all lines of the sentence then have as many cells, and one
-    separator elsewhere. No line with a token is lost:
+    lines are dropped, and lines end as on Unix, Windows or old Macs. Columns are separated by tabs, or by spaces in
+    lines without a tab. Two tabs with nothing between them are an empty cell where all lines of the sentence then have
+    as many cells, and one separator elsewhere. No line with a token is lost:
 
     - A blank line has nothing but tabs and spaces. It ends a sentence.
     - `-DOCSTART-` in the first column or in that of the tokens begins a document; so does the comment `# newdoc`.
