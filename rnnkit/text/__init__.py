@@ -12,6 +12,7 @@
 | `tags_to_subwords`, `tags_to_words` | aligns the tags of words with the sub-words of a tokenizer, and back |
 | `lengths_to_word_ids` | says which word each sub-word belongs to |
 | `read_conll`, `iter_conll` | reads sentences with a tag for each word from a file in columns, all or one at a time |
+| `find_columns` | finds out which columns of such a file are the tokens and the tags |
 | `read_conllu` | reads the words of a CoNLL-U file, and one of their columns |
 | `write_conll`, `replace_tags` | writes such a file, or predictions into a copy of one |
 | `read_pairs` | reads sentences and their translations from a file with one pair per line |
@@ -21,6 +22,7 @@ sequence of words.
 """
 
 from rnnkit.text.characters import encode_characters
+from rnnkit.text.find_columns import find_columns
 from rnnkit.text.ngram import NGram
 from rnnkit.text.read_conll import iter_conll, read_conll, read_conllu
 from rnnkit.text.read_pairs import read_pairs
@@ -42,6 +44,7 @@ __all__ = [
     "check_tags",
     "convert_tags",
     "encode_characters",
+    "find_columns",
     "find_scheme",
     "iter_conll",
     "legal_transitions",

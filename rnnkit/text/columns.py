@@ -90,6 +90,16 @@ class ColumnFile:
                 yield block
                 document = False
 
+    def rows(self) -> Iterator[list[list[str]]]:
+        """Yields the cells of the lines of each sentence, whatever the columns are."""
+        for first, lines, _ in self._blocks():
+            numbers, kept, _ = self._without_comments(first, lines)
+            if kept:
+                rows, _, problem = self._cut(kept)
+                if problem:
+                    raise self._width_error(numbers[problem], kept[problem], len(rows[problem]), len(rows[0]))
+                yield rows
+
     def _blocks(self):
         """The lines between blank lines, the number of the first, and whether a mark of a document is before it."""
         document = False
@@ -213,11 +223,7 @@ class ColumnFile:
         self._places(rows[problem], numbers[problem])
         if problem or len(rows[0]) != expected:
             place = problem if len(rows[0]) == expected else 0
-            as_in = "" if layout.width else ", as in the first line of the sentence"
-            raise self._error(
-                numbers[place],
-                f"expected {expected} columns{as_in}, received {len(rows[place])} in {lines[place].strip()!r:.80}.",
-            )
+            raise self._width_error(numbers[place], lines[place], len(rows[place]), expected)
         token, tag = self._places(rows[0], numbers[0])
         width = len(rows[0])
         cells = range(width)  # where the columns are among all cells
@@ -300,6 +306,10 @@ class ColumnFile:
             self.skipped["blank tokens"] += len(blank)
             return [place for place in range(len(tokens)) if place not in set(blank)]
         return range(len(tokens))
+
+    def _width_error(self, number, line, received, expected):
+        as_in = "" if self.layout.width else ", as in the first line of the sentence"
+        return self._error(number, f"expected {expected} columns{as_in}, received {received} in {line.strip()!r:.80}.")
 
     def _error(self, number, problem, column=None):
         place = f"{self.path}, line {number}" + (f", column {column}" if column else "")
