@@ -14,7 +14,7 @@ help:
 	@echo "make test-portable  the notebooks again, with the instructions of older processors"
 	@echo "make test-backends  the unit tests on JAX and on PyTorch (or one of them: test-jax, test-torch)"
 	@echo "make test-colab     the notebooks in a twin of Colab's environment (needs a Python 3.13)"
-	@echo "make bench          the benchmarks of speed: recurrent, crf, decoding, word2vec, gpu"
+	@echo "make bench          the benchmarks of speed: recurrent, crf, decoding, word2vec, columns, gpu"
 	@echo "make tables         write docs/benchmarks.md from benchmarks/results/"
 	@echo "make student        the lessons with tasks instead of solutions, in build/student/"
 	@echo "make grade          grade notebooks: SUBMISSIONS=folder [LESSON=notebook HIDDEN=folder OUT=folder ISOLATION=namespaces]"
@@ -60,7 +60,7 @@ test-colab: .venv .venv-colab
 	@sh tools/test_colab.sh
 
 bench: .venv-torch
-	@for question in recurrent padded_batches crf decoding word2vec; do .venv-torch/bin/python benchmarks/$$question.py || exit 1; done
+	@for question in recurrent padded_batches crf decoding word2vec columns; do .venv-torch/bin/python benchmarks/$$question.py || exit 1; done
 	@KERAS_BACKEND=torch .venv-torch/bin/python benchmarks/gpu.py
 
 tables: .venv

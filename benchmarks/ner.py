@@ -2,11 +2,11 @@
 
     python benchmarks/ner.py [train [[validation] test]] [--validate] [--seeds 5] [--epochs 20] [--units 64]
 
-The files are in columns, as those of CoNLL-2003 or WNUT 17, in any scheme of tags. One file is cut: its first 80 % to
-learn from, its last 20 % to test. Without a file it is Wikigold, whose order is that of its articles, which makes those
-tested other ones. With `--validate` nothing is tested or recorded: the validation file, or the last fifth of what there
-is to learn from, takes the place of the test. All settings were chosen this way, by cross-validation over the fifths of
-Wikigold's first 80 %; training has no early stopping.
+The files are in columns, as those of CoNLL-2003 or WNUT 17; which of them are the tokens and the tags, and the scheme,
+is found out. One file is cut: its first 80 % to learn from, its last 20 % to test. Without a file it is Wikigold, whose
+order is that of its articles, which makes those tested other ones. With `--validate` nothing is tested or recorded: the
+validation file, or the last fifth of what there is to learn from, takes the place of the test. All settings were chosen
+this way, by cross-validation over the fifths of Wikigold's first 80 %; training has no early stopping.
 
 All learn from the same sentences in the same run. A gazetteer is the names of the training part, longest match first;
 the cautious one leaves out a name that is one in less than half of the places where its words occur.
@@ -28,7 +28,7 @@ from harness.tagging import Tagger
 
 from rnnkit.datasets import wikigold
 from rnnkit.metrics import EntityF1
-from rnnkit.text import Vocabulary, read_conll, spans_to_tags, tags_to_spans
+from rnnkit.text import Vocabulary, find_columns, find_scheme, read_conll, spans_to_tags, tags_to_spans
 
 try:
     import seqeval.metrics
@@ -81,12 +81,23 @@ def main():
 
 def parts(files, validate):
     """What to learn from and what to test, each a list of sentences and a list of their tags in BIO."""
-    read = [read_conll(path) for path in files] or [wikigold()]
-    read = [(tokens, [spans_to_tags(tags_to_spans(row), len(row)) for row in tags]) for tokens, tags in read]
+    read = [in_bio(*sentences_of(path)) for path in files] or [in_bio(*wikigold())]
     *train, test = read if len(read) > 1 else cut(read[0])
     if not validate:
         return train[0], test
     return train if len(train) == 2 else cut(train[0])
+
+
+def sentences_of(path):
+    columns = find_columns(path)
+    if columns.tag_column is None:
+        sys.exit(f"{path}: expected a column of tags such as O, B-PER and I-PER, found none")
+    return read_conll(path, columns.token_column, columns.tag_column)
+
+
+def in_bio(sentences, tags):
+    scheme = find_scheme(tags)
+    return sentences, [spans_to_tags(tags_to_spans(row, scheme), len(row)) for row in tags]
 
 
 def cut(data):
