@@ -47,10 +47,14 @@ ABOUT = "tagger.json"  # inside the .keras file, which is a zip archive
 
 def main(files, out, model, predict, to, epochs, patience):
     if predict:
-        find_columns(predict)  # what is wrong with it is said before the training, not after
+        to = to or predict.with_name(f"tagged_{predict.name}")
+        find_columns(predict)  # what is wrong is said before the training, not after
+    for path in filter(None, (out, to)):
+        if not path.parent.is_dir():
+            raise ValueError(f"expected to write {path} into a folder that exists, received {path.parent}")
     if files:
-        if out.suffix != ".keras" or not out.parent.is_dir():
-            raise ValueError(f"expected --out in a folder that exists, with a name in .keras, received {out}")
+        if out.suffix != ".keras":
+            raise ValueError(f"expected --out to be a name that ends in .keras, received {out}")
         train = read(files[0])
         train, dev = (train, read(files[1], train["scheme"])) if len(files) == 2 else cut(train)
         tagger = Tagger.of(train, dev)
@@ -61,7 +65,7 @@ def main(files, out, model, predict, to, epochs, patience):
     else:
         tagger = Tagger.load(model)
     if predict:
-        write_predictions(tagger, predict, to or predict.with_name(f"tagged_{predict.name}"))
+        write_predictions(tagger, predict, to)
 
 
 # ---------------------------------------------------------------------------------------------------------------- files
@@ -70,12 +74,21 @@ def main(files, out, model, predict, to, epochs, patience):
 def read(path, scheme=None):
     """The sentences of a file with tags, which are converted to a scheme, and how the file is to be read."""
     columns = find_columns(path)
+    if columns.width == 1:
+        raise ValueError(
+            f"{path}: expected columns of tokens and of tags such as O, B-PER and I-PER, received one column"
+        )
     if columns.tag_column is None:
-        raise ValueError(f"{path}: expected a column of tags such as O, B-PER and I-PER, found none")
+        columns = columns._replace(tag_column=-1)  # find_scheme says why it is none of tags
     tokens, tags = read_conll(path, columns.token_column, columns.tag_column)
-    found = find_scheme(tags)
+    try:
+        found = find_scheme(tags)
+    except ValueError as error:
+        raise ValueError(f"{path}: found no column of tags. The last one: {error}") from None
     spans = [tags_to_spans(row, found) for row in tags]
     types = Counter(type for row in spans for type, _, _ in row)
+    if not types:
+        raise ValueError(f"{path}: expected tags that mark entities, such as B-PER, received nothing but O")
     print(f"{path}: {len(tokens)} sentences with {types.total()} entities:", dict(types.most_common()))
     token, tag = columns.token_column + 1, columns.width + columns.tag_column + 1
     print(f"    column {token} of {columns.width} has the tokens, column {tag} the tags, in the scheme {found}")
@@ -89,6 +102,8 @@ def read(path, scheme=None):
 
 def cut(data):
     """The first four fifths of the sentences, and the others."""
+    if len(data["tokens"]) < 2:
+        raise ValueError("expected at least two sentences, to train and to validate, received one")
     place = len(data["tokens"]) * 4 // 5
     parts = [slice(place), slice(place, None)]
     return [{**data, "tokens": data["tokens"][part], "tags": data["tags"][part]} for part in parts]
@@ -281,6 +296,8 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=15, help="at most (default: %(default)s)")
     parser.add_argument("--patience", type=int, default=5, help="epochs without a gain (default: %(default)s)")
     arguments = parser.parse_args()
+    if min(arguments.epochs, arguments.patience) < 1:
+        parser.error("expected --epochs and --patience of at least 1")
     if len(arguments.files) > 2 or bool(arguments.files) == bool(arguments.model):
         parser.error("expected one or two files to train on, or --model")
     if arguments.model and not arguments.predict:

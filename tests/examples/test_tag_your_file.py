@@ -80,8 +80,15 @@ def test_other_columns_stay_as_they_are(trained):
     ("arguments", "problem"),
     [
         (["none.conll", "dev.conll"], "No such file or directory: 'none.conll'"),
-        (["words.txt"], "words.txt: expected a column of tags such as O, B-PER and I-PER, found none"),
-        (["train.conll", "--out", "none/tagger.keras"], "expected --out in a folder that exists"),
+        (["words.txt"], "words.txt: expected columns of tokens and of tags such as O, B-PER and I-PER, received one"),
+        (["mixed.txt"], "mixed.txt: found no column of tags. The last one: find_scheme: expected a tag such as"),
+        (["none.txt"], "none.txt: expected tags that mark entities, such as B-PER, received nothing but O"),
+        (["one.txt"], "expected at least two sentences, to train and to validate, received one"),
+        (
+            ["train.conll", "--out", "none/tagger.keras"],
+            "expected to write none/tagger.keras into a folder that exists",
+        ),
+        (["train.conll", "--out", "tagger.h5"], "expected --out to be a name that ends in .keras, received tagger.h5"),
         (["train.conll", "--predict", "none.conll"], "No such file or directory: 'none.conll'"),
         (
             ["--model", "words.txt", "--predict", "dev.conll"],
@@ -92,7 +99,13 @@ def test_other_columns_stay_as_they_are(trained):
 def test_errors_are_one_line(folder, monkeypatch, capsys, arguments, problem):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", [str(EXAMPLE), *arguments])
-    Path("words.txt").write_text("Rain\nfell\n", encoding="utf-8")
+    for name, content in {
+        "words": "Rain\nfell\n",
+        "mixed": "a B-X\nb B_X\nc O\n",
+        "none": "a O\n",
+        "one": "Ana B-PER\nleft O\n",
+    }.items():
+        Path(f"{name}.txt").write_text(content, encoding="utf-8")
     with pytest.raises(SystemExit) as error:
         runpy.run_path(str(EXAMPLE), run_name="__main__")
     assert re.fullmatch(rf"tag_your_file.py: .*{re.escape(problem)}.*", str(error.value))

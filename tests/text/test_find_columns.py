@@ -30,7 +30,10 @@ def test_random_files(tmp_path, scheme):
             names.remove("chunk")
         if names.index("token") > min((names.index(name) for name in names if name in OTHERS), default=len(names)):
             names = [name for name in names if name not in OTHERS]
-        separator, sentences = rng.choice("\t "), [["left", "on", "Monday", "in", f"{k}", "O", "again"] for k in range(3)]
+        separator, sentences = (
+            rng.choice("\t "),
+            [["left", "on", "Monday", "in", f"{k}", "O", "again"] for k in range(3)],
+        )
         spans = [("per", 1, 2), ("loc", 3, 5)]
         tags = [spans_to_tags(spans, 7, scheme)] * 3
         lines = ["# text = a b"]
