@@ -9,6 +9,7 @@ from rnnkit.annotations import Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
 from rnnkit.layers.ragged import padded
+from rnnkit.layers.state_origin import attach_layer
 from rnnkit.layers.states_in_files import hold_states_of_keras
 
 
@@ -107,7 +108,10 @@ class Bidirectional(PlainLoopOfAll, keras.layers.Bidirectional):
                     f"{len(backward)} states: use the same kind of layer for both."
                 )
             initial_state = [*forward, *backward]
-        return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        result = super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        if self.return_state:
+            attach_layer(tree.flatten(result)[1 + (self.merge_mode is None) :], self)
+        return result
 
     def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Mask:
         mask = padded(sequences, tree.flatten(mask)[0])[1] if self.return_sequences else None

@@ -18,6 +18,7 @@ from rnnkit.layers.plain_loop import reason_of_the_switch
 from rnnkit.layers.quantization import without_quantization
 from rnnkit.layers.ragged import padded
 from rnnkit.layers.recurrent_cell import RecurrentCell, all_cells, as_recurrent_cell, draws_at_random
+from rnnkit.layers.state_origin import attach_layer
 from rnnkit.layers.state_shapes import (
     CELLS_OF_KERAS,
     axes_of,
@@ -193,7 +194,10 @@ class Recurrent(keras.layers.RNN):
                 f"Layer {self.name!r} expected numbers in its sequences, but an unmasked step holds NaN. "
                 "Fill or drop missing values, or mask their steps."
             )
-        return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        result = super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        if self.return_state:
+            attach_layer(tree.flatten(result[1:]), self)
+        return result
 
     def reset_state(self, rows: Any = None) -> None:
         """Sets the states of a stateful layer to zero.

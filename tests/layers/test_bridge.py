@@ -1,10 +1,21 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import ops, tree
 
 from rnnkit import backend
-from rnnkit.layers import GRU, LSTM, Bidirectional, Bridge
+from rnnkit.layers import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    Bridge,
+    ElmanCell,
+    GRUCell,
+    LSTMCell,
+    PeepholeLSTMCell,
+    Recurrent,
+    Stacked,
+)
 from tests import oracles
 from tests.layer_checks import sequences, to_numpy
 
@@ -115,3 +126,101 @@ def test_units_must_be_positive_integers(units):
 def test_unknown_activation():
     with pytest.raises(ValueError, match="activation"):
         Bridge(3, activation="tangent")
+
+
+ENCODERS = {  # the decoder's cells; the states that make each of its states, by number
+    "one way": (lambda: LSTM(3, return_state=True), [LSTMCell(4)], [[0], [1]]),
+    "one way GRU": (lambda: GRU(3, return_state=True), [GRUCell(4)], [[0]]),
+    "Keras's": (lambda: keras.layers.LSTM(3, return_state=True), [keras.layers.LSTMCell(4)], [[0], [1]]),
+    "two directions": (lambda: Bidirectional(LSTM(3, return_state=True)), [LSTMCell(4)], [[0, 2], [1, 3]]),
+    "Keras's two": (lambda: keras.layers.Bidirectional(keras.layers.GRU(3, return_state=True)), [GRUCell(4)], [[0, 1]]),
+    "stack": (
+        lambda: Stacked([LSTM(3), GRU(2)], return_state=True),
+        [PeepholeLSTMCell(4), GRUCell(5)],
+        [[0], [1], [2]],
+    ),
+    "stack of two directions": (
+        lambda: Stacked([Bidirectional(LSTM(3)), Bidirectional(GRU(2))], return_state=True),
+        [LSTMCell(4), ElmanCell(6)],
+        [[0, 2], [1, 3], [4, 5]],
+    ),
+    "two directions of a stack": (
+        lambda: Bidirectional(Stacked([GRU(3), LSTM(2)], return_state=True)),
+        [GRUCell(4), LSTMCell(4)],
+        [[0, 3], [1, 4], [2, 5]],
+    ),
+    "stack of both kinds": (
+        lambda: Stacked([Bidirectional(GRU(3)), GRU(2)], return_state=True),
+        [GRUCell(4), GRUCell(4)],
+        [[0, 1], [2]],
+    ),
+    "stack of cells": (
+        lambda: Recurrent([LSTMCell(3), GRUCell(2)], return_state=True),
+        [LSTMCell(4), GRUCell(5)],
+        [[0], [1], [2]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_h_comes_from_h_and_c_from_c_layer_by_layer(name):
+    make, cells, sources = ENCODERS[name]
+    encoder = make()
+    inputs = keras.Input((None, 3))
+    _, *states = encoder(inputs)
+    _, *eager = encoder(sequences())
+    eager, symbolic = tree.flatten(eager), tree.flatten(states)
+    numbers = [to_numpy(state) for state in eager]
+    bridges = [Bridge(cells, encoder=encoder), Bridge(cells), Bridge(6, encoder=encoder)]
+    for bridge, given in zip(bridges, (numbers, symbolic, eager), strict=True):
+        bridge(given)
+        assert bridge.sources == sources
+        found = bridge(numbers)
+        for place, (group, W, b) in enumerate(zip(sources, bridge.kernels, bridge.biases, strict=True)):
+            both = np.concatenate([numbers[source] for source in group], axis=-1)
+            want = np.tanh(both @ to_numpy(W) + to_numpy(b))
+            np.testing.assert_allclose(to_numpy(found[place]), want, atol=1e-6)
+    widths = [size for cell in cells for size in tree.flatten(cell.state_size)]
+    assert [bridges[0].units, bridges[2].units] == [widths, 6]
+    twin = Bridge.from_config(bridges[0].get_config())
+    twin.build([state.shape for state in numbers])
+    twin.set_weights(bridges[0].get_weights())
+    for a, b in zip(twin(numbers), bridges[0](numbers), strict=True):
+        np.testing.assert_array_equal(to_numpy(a), to_numpy(b))
+    if not name.startswith("Keras"):  # these layers say on their states where they are from
+        seen = Bridge(6)
+        seen(eager)
+        assert seen.sources == sources
+
+
+def test_what_cannot_be_paired_is_refused_with_both_sides_named():
+    stack = Stacked([LSTM(3), LSTM(3)], return_state=True)
+    with pytest.raises(ValueError, match=r"layer by layer: 1 layer \(h\)\. Received one with 1 layer \(h and C\)"):
+        Bridge(GRUCell(4), encoder=LSTM(3))
+    with pytest.raises(ValueError, match=r"2 layers \(h and C, h\)\. Received one with 2 layers \(h and C, h and C\)"):
+        Bridge([LSTMCell(4), GRUCell(4)], encoder=stack)
+    with pytest.raises(ValueError, match=r"1 layer \(h and C\)\. Received one with 2 layers"):
+        Bridge(LSTM(4))(stack(sequences())[1:])
+    with pytest.raises(ValueError, match=r"1 layer \(h and C\) forward and 1 layer \(h\) backward"):
+        mixed = keras.layers.Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True))
+        Bridge(4, encoder=mixed)
+    with pytest.raises(ValueError, match="the 4 states of its encoder, received 2"):
+        Bridge(4, encoder=stack)(STATES[:2])
+    with pytest.raises(ValueError, match="pass encoder=encoder"):
+        Bridge([GRUCell(4), GRUCell(4)])(STATES)
+    with pytest.raises(ValueError, match="states for 3 states of the decoder, received 4, which make 2"):
+        Bridge([4, 4, 4])(STATES)
+    with pytest.raises(ValueError, match="a recurrent layer"):
+        Bridge(4, encoder=keras.layers.Dense(3))
+
+
+def test_a_decoder_of_other_widths_trains_after_an_encoder_of_two_layers(tmp_path):
+    inputs = keras.Input((None, 3))
+    _, *states = Stacked([Bidirectional(LSTM(3)), LSTM(2)], return_state=True)(inputs)
+    decoder = Stacked([LSTM(4), LSTM(5)], return_sequences=True)
+    model = keras.Model(inputs, decoder(inputs, initial_state=Bridge(decoder)(states)))
+    model.compile("sgd", "mse")
+    model.train_on_batch(sequences(), np.zeros((*sequences().shape[:2], 5)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(sequences()), model.predict_on_batch(sequences()))
