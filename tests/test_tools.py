@@ -41,9 +41,16 @@ def test_a_failed_notebook_is_reported_and_the_others_still_run(tmp_path):
 @pytest.mark.slow
 def test_outputs_are_stored_in_place_without_traces_of_the_machine(tmp_path):
     path = tmp_path / "lesson.ipynb"
-    write(path, "print(6 * 7)")
+    write(path, "print(6 * 7)", "assert 6 * 7 == 42")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].metadata.tags = ["hide-input"]
+    nbformat.write(notebook, path)
     assert run("--in-place", path, "--output", tmp_path / "out").returncode == 0
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[0].outputs[0].text == "42\n"
     assert notebook.cells[0].metadata == {"tags": ["a"]}
+    hidden = {"tags": ["hide-input"], "jupyter": {"source_hidden": True}, "cellView": "form"}
+    assert notebook.cells[1].metadata == hidden
+    page = (tmp_path / "out" / "lesson.html").read_text(encoding="utf-8")
+    assert page.count("<details><summary>Checks</summary>") == 1
     assert notebook.metadata.language_info == {"name": "python"}

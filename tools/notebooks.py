@@ -23,7 +23,7 @@ METADATA = {  # the same on every machine
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_METADATA = ("tags",)
+HIDDEN = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # of a cell tagged hide-input: Jupyter, then Colab
 PAGE = """\
 {% extends "lab/index.html.j2" %}
 {% block data_png scoped %}
@@ -31,6 +31,13 @@ PAGE = """\
 <img src="data:image/png;base64,{{ output.data["image/png"] }}"
      alt="{{ output | get_metadata("alt", "image/png") or "" | escape_html }}">
 </div>
+{% endblock %}
+{% block input_group %}
+{% if "hide-input" in cell.metadata.get("tags", []) %}
+<details><summary>Checks</summary>{{ super() }}</details>
+{% else %}
+{{ super() }}
+{% endif %}
 {% endblock %}
 """
 
@@ -106,7 +113,8 @@ def canonical(notebook):
     """Returns the notebook without anything that depends on the machine or the editor."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
-        cell.metadata = {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = nbformat.from_dict(({"tags": tags} if tags else {}) | (HIDDEN if "hide-input" in tags else {}))
     return notebook
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
+KEPT = ("tags", "jupyter", "cellView")  # metadata of cells: the last two hide the source of checks
 MARK = re.compile(r"^([ \t]*)### (BEGIN|END) (SOLUTION|HIDDEN TESTS)[ \t]*$", re.MULTILINE)
 BADGE = re.compile(r"^\[!\[Open In Colab\].*\n\n?", re.MULTILINE)
 
@@ -59,7 +60,7 @@ def student_copy(notebook):
         else:
             cell.source = without_answers(cell.source, text, f"cell [{cell.execution_count}]", "exercise" in tags)
             cell.outputs, cell.execution_count = [], None
-        cell.metadata = {"tags": tags} if tags else {}
+        cell.metadata = {key: cell.metadata[key] for key in KEPT if key in cell.metadata}
         cells.append(cell)
     notebook.cells = cells
     return notebook
