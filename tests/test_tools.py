@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,10 @@ def write(path, *sources):
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, RUNNER, *arguments], capture_output=True, text=True)
+    environment = {
+        key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"
+    }  # ipykernel looks at it
+    return subprocess.run([sys.executable, RUNNER, *arguments], capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.slow
@@ -54,3 +58,14 @@ def test_outputs_are_stored_in_place_without_traces_of_the_machine(tmp_path):
     page = (tmp_path / "out" / "lesson.html").read_text(encoding="utf-8")
     assert page.count("<details><summary>Checks</summary>") == 1
     assert notebook.metadata.language_info == {"name": "python"}
+
+
+@pytest.mark.slow
+def test_a_cell_that_writes_to_stderr_fails_where_that_is_asked_for(tmp_path):
+    log = "import os; _ = os.write(2, b'a native log line\\n')"
+    write(tmp_path / "lesson.ipynb", "print(6 * 7)", log)
+    arguments = [tmp_path / "lesson.ipynb", "--output", tmp_path / "out"]
+    assert run(*arguments).returncode == 0
+    result = run(*arguments, "--no-stderr")
+    assert result.returncode == 1
+    assert "lesson.ipynb: cell [2] writes to stderr: a native log line" in result.stderr

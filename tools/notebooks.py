@@ -46,6 +46,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb")))
     parser.add_argument("--in-place", action="store_true", help="store the outputs in the notebooks themselves")
+    parser.add_argument(
+        "--no-stderr", action="store_true", help="fail if a cell writes to stderr, except the Colab cell"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "notebooks", help="folder of the results")
     parser.add_argument("--python", type=os.path.abspath, default=sys.executable, help="the Python that runs the cells")
     options = parser.parse_args()
@@ -57,6 +60,8 @@ def main():
         try:
             notebook = nbformat.read(path, as_version=4)
             error = execute(notebook, path.parent, options.python)
+            if options.no_stderr and not error:
+                error = stderr_of(notebook)
             if options.in_place and not error:
                 nbformat.write(canonical(notebook), path)
             nbformat.write(notebook, options.output / path.name)
@@ -91,6 +96,14 @@ def execute(notebook, folder, python):
     except Exception as problem:
         number = next((i for i, cell in enumerate(code_cells, 1) if started and cell is started[-1]), 0)
         return f"cell [{number}]: {describe(problem)}" if number else describe(problem)
+
+
+def stderr_of(notebook):
+    """Returns `None`, or the first cell that wrote to stderr and its lines. The Colab cell may: pip does."""
+    for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), 1):
+        lines = [output.text for output in cell.outputs if output.get("name") == "stderr"]
+        if lines and "colab" not in cell.metadata.get("tags", []):
+            return f"cell [{number}] writes to stderr: {''.join(lines).strip()}"
 
 
 def kernel_manager(python):

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the notebooks in the twin of Colab's environment. The first one finds no rnnkit: its Colab cell installs it, as on
-# Colab, from the project's address, which git takes from a snapshot of this folder. Nothing of Colab's may be replaced.
+# Colab, from the project's address, which git takes from a snapshot of this folder. Nothing of Colab's may be replaced,
+# and no cell may write to stderr, which Colab shows in red.
 set -eu
 cd "$(dirname "$0")/.."
 twin=.venv-colab/bin/python
@@ -21,7 +22,7 @@ export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0="url.$(pwd)/$snapshot.insteadOf" GIT_
 
 "$twin" -m pip uninstall --quiet --yes rnnkit 2>/dev/null
 "$twin" -m pip freeze --disable-pip-version-check | sort >build/colab/before.txt
-.venv/bin/python tools/notebooks.py --python "$twin" --output build/colab/notebooks
+.venv/bin/python tools/notebooks.py --no-stderr --python "$twin" --output build/colab/notebooks
 "$twin" -m pip freeze --disable-pip-version-check | sort >build/colab/after.txt
 
 replaced=$(comm -23 build/colab/before.txt build/colab/after.txt)

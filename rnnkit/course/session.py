@@ -71,6 +71,7 @@ def _tensorflow():
         with contextlib.suppress(RuntimeError):  # the GPU is already in use, as in a second call
             tf.config.experimental.set_memory_growth(gpu, True)
     tf.transpose(tf.zeros((64, 24), tf.bool))  # masks: oneDNN logs here, once, what it cannot do without AVX-512
+    tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros(()))  # XLA logs here, once, that it compiled something
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     return "TensorFlow", tf.__version__, names[0] if names else "CPU"
 

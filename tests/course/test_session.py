@@ -20,6 +20,20 @@ def test_a_fresh_process_prints_one_line_and_no_log():
     assert result.stderr == ""
 
 
+@pytest.mark.slow
+def test_the_first_training_logs_nothing():
+    script = """
+from rnnkit import course
+course.setup(seed=1)
+import keras, numpy as np
+model = keras.Sequential([keras.layers.Dense(1)])
+model.compile("sgd", "mse", jit_compile=keras.backend.backend() != "torch")
+model.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_the_seed_decides_the_numbers(capfd):
     def draw(seed):
         course.setup(seed)
