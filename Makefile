@@ -16,9 +16,9 @@ help:
 	@echo "make test-colab     the notebooks in a twin of Colab's environment (needs a Python 3.13)"
 	@echo "make bench          the benchmarks of speed: recurrent, crf, decoding, word2vec, columns, gpu"
 	@echo "make tables         write docs/benchmarks.md from benchmarks/results/"
-	@echo "make student        the lessons with tasks instead of solutions, in build/student/"
+	@echo "make student        the lessons with tasks instead of solutions, in student/: the badges open these"
 	@echo "make grade          grade notebooks: SUBMISSIONS=folder [LESSON=notebook HIDDEN=folder OUT=folder ISOLATION=namespaces]"
-	@echo "make outputs        run every notebook and store its outputs in notebooks/"
+	@echo "make outputs        run every notebook, store its outputs in notebooks/ and its copy in student/"
 	@echo "make lock           pin the dependencies again (needs uv)"
 	@echo "make clean          remove the environments and build/"
 
@@ -27,6 +27,7 @@ notebooks: .venv
 
 outputs: .venv
 	@$(python) tools/notebooks.py --in-place
+	@$(python) tools/student.py
 
 student: .venv
 	@$(python) tools/student.py

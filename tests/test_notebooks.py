@@ -21,7 +21,7 @@ REPOSITORY = ADDRESS.removeprefix("https://github.com/")
 
 BADGE = (
     "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-    f"(https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{{name}})"
+    f"(https://colab.research.google.com/github/{REPOSITORY}/blob/main/student/{{name}})"
 )
 COLAB_CELL = f"""\
 import importlib.util

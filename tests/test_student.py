@@ -60,6 +60,7 @@ def copies(tmp_path_factory):
 def test_a_lesson_has_tasks_and_no_answers(copies, lesson):
     once, again = [(folder / lesson).read_bytes() for folder in copies]
     assert once == again
+    assert once == (ROOT / "student" / lesson).read_bytes(), "student/ has another copy: run make student"
     copy, original = (
         nbformat.reads(once.decode(), as_version=4),
         nbformat.read(ROOT / "notebooks" / lesson, as_version=4),
@@ -80,6 +81,10 @@ def test_a_lesson_has_tasks_and_no_answers(copies, lesson):
         count = names[name].__code__.co_argcount
         with pytest.raises(NotImplementedError, match=rf"^Write `{name}\(.{{20,}}"):
             names[name](*range(count))
+
+
+def test_the_folder_of_the_badges_has_the_lessons_and_nothing_else():
+    assert sorted(path.name for path in (ROOT / "student").iterdir()) == [path.name for path in LESSONS]
 
 
 def test_stubs_hidden_parts_outputs_and_the_badge(tmp_path):

@@ -1,12 +1,12 @@
 """Writes the students' copies of the lessons: tasks instead of solutions, and no outputs.
 
-python tools/student.py             every notebook, into build/student/
+python tools/student.py             every notebook, into student/
 python tools/student.py FILE ...    only these
 
 In a cell tagged `exercise`, the lines between `### BEGIN SOLUTION` and `### END SOLUTION` become a stub that raises
 `NotImplementedError` with the task, taken from the text above: the sentence that begins "Write `name(...)`". Cells
 tagged `hidden`, and the lines between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`, are left out, and so is the
-badge, which opens the lesson with its solutions. The same notebook gives the same copy, byte for byte.
+badge: it opens the copy in Colab. The same notebook gives the same copy, byte for byte, and a test compares.
 """
 
 import argparse
@@ -26,7 +26,7 @@ BADGE = re.compile(r"^\[!\[Open In Colab\].*\n\n?", re.MULTILINE)
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb")))
-    parser.add_argument("--output", type=Path, default=ROOT / "build" / "student", help="folder of the copies")
+    parser.add_argument("--output", type=Path, default=ROOT / "student", help="folder of the copies")
     options = parser.parse_args(arguments)
     errors = 0
     for path in options.files:
