@@ -128,7 +128,7 @@ def step_through(
         f'<div data-frame="{escape(str(label))}"{"" if k == start else _HIDDEN}>{_checked(frame, f"{name}-{k}")}</div>'
         for k, (label, frame) in enumerate(zip(labels, frames, strict=True))
     )
-    slider = f'<input type="range" min="0" max="{len(frames) - 1}" step="1" value="{start}"/>'
+    slider = f'<input type="range" {_KEYS} min="0" max="{len(frames) - 1}" step="1" value="{start}"/>'
     return Answering(name, caption, _page(name, pictures, prompt, slider, caption, _STEPS))
 
 
@@ -191,12 +191,13 @@ def look_up(
         f'aria-label="{escape(alt)}" font-size="14" font-family="DejaVu Sans, Verdana, sans-serif" '
         f'style="max-width:100%;height:auto;background:#fff">{bars}</svg>'
     )
-    field = f'<input type="text" value="{escape(start)}" size="24" autocomplete="off" spellcheck="false"/>'
+    field = f'<input type="text" {_KEYS} value="{escape(start)}" size="24" autocomplete="off" spellcheck="false"/>'
     data = {"SCALE": scale, "NAMES": names, "TABLE": list(answers.items())}
     return Answering(name, caption, _page(name, picture, prompt, field, caption, _ANSWERS, data))
 
 
 _HIDDEN = ' hidden="hidden"'
+_KEYS = 'data-lm-suppress-shortcuts="true"'  # else JupyterLab takes the arrow keys for itself
 
 
 def _page(name, picture, prompt, control, caption, script, data=None):

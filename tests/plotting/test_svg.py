@@ -111,6 +111,7 @@ def test_an_answering_picture_is_small_fixed_described_and_needs_no_network(make
     assert pictures and all(one.get("role") == "img" and one.get("aria-label") for one in pictures)
     assert len(page.findall(".//label/input")) == 1
     assert page.find("div[@data-control]").get("hidden"), "a control that does nothing is shown where no script runs"
+    assert page.find(".//input[@data-lm-suppress-shortcuts='true']") is not None  # JupyterLab leaves it the keys
     assert not any(element.get("id") for element in page.iter())
 
 
