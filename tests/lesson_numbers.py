@@ -12,7 +12,8 @@ digits, anywhere above. A small number in words could be met by chance, so its l
 counts: "seven times" needs a line with "times", "ratio" or "factor", "two points" one with "point".
 
 Of the code, what counts is a literal that sets something (`EPOCHS = 8`, `units=64`) or that an assert holds exactly:
-`x == 3`, `abs(x - 0.25) < 1e-6`. The bound of an assert (`x > 0.8`) is not what the reader sees.
+`x == 3`, `abs(x - 0.25) < 1e-6`. The bound of an assert (`x > 0.8`) is not what the reader sees, and points and factors
+("15 points", "100 times as many") have to be printed.
 
 What is looked at: numbers in digits; "one in five", "a third of", "twice as", "three times as"; number words with a
 unit ("two points") or a hedge ("about eight letters"); and quantities without a number ("nearly all", "a little") next
@@ -39,6 +40,8 @@ PARTS = {
     name: value for value, name in enumerate("half third quarter fifth sixth seventh eighth ninth tenth".split(), 2)
 }
 PARTS |= {"hundredth": 100, "thousandth": 1000}
+MARKS = {"times": r"\btimes\b|\bfactor\b|\bratio\b|×|\dx\b|\bfold\b", "percent": "%|percent", "cent": "%|percent"}
+POINTS = "point|BLEU"
 SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9}
 
 WORD = "|".join(sorted(WORDS, key=len, reverse=True))
@@ -113,6 +116,7 @@ class Claim(NamedTuple):
     unit: str | None = None
     share: bool = False
     digits: int = 0  # significant ones, if it is written in digits
+    result: str | None = None  # what is next to the number, if it can only be an output
 
 
 class Shown(NamedTuple):
@@ -219,7 +223,13 @@ def number(match, hedged):
     low, high = (bound * factor for bound in around(value, tolerance, hedged, last))
     if match["sign"] in ("-", "−"):
         low, high = -high, -low
-    return Claim(match[0].strip(), low, high, share=bool(match["percent"]), digits=significant)
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    result = None
+    if re.match(r"\s+(?:percentage )?points?\b", after):
+        result = POINTS
+    elif re.match(r"\s+times\s+(?:as|more|less|\w+er)\b", after) or re.search(r"factor (?:of )?$", before):
+        result = MARKS["times"]
+    return Claim(match[0].strip(), low, high, share=bool(match["percent"]), digits=significant, result=result)
 
 
 # ------------------------------------------------------------------------------------------------------- what is shown
@@ -289,14 +299,15 @@ def exact(test):
 
 # ----------------------------------------------------------------------------------------------------------- the rule
 
-MARKS = {"times": r"\btimes\b|\bfactor\b|\bratio\b|×|\dx\b|\bfold\b", "percent": "%|percent", "cent": "%|percent"}
-
 
 def supports(shown, claim):
     slack = 1e-9 * max(1, abs(claim.high))
     values = [shown.value]
     if claim.unit and (shown.words is None or not re.search(MARKS.get(claim.unit, claim.unit), shown.words, re.I)):
         return False
+    if claim.result and not (claim.result == POINTS and shown.share):  # 15 points, where 0.15 is printed
+        if shown.words is None or not re.search(claim.result, shown.words, re.I):
+            return False
     if claim.share and not claim.digits and not shown.share:
         return False  # 0.2 in words is a share, and the share of what is counted is printed as one
     if claim.unit == "point" or (claim.digits and shown.share):
