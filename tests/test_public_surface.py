@@ -19,6 +19,7 @@ MODULES = [
     "decoding",
     "diagnostics",
     "layers",
+    "losses",
     "metrics",
     "ops",
     "plotting",

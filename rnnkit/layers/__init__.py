@@ -23,6 +23,7 @@ from rnnkit.layers.ro_cell import ROCell
 from rnnkit.layers.sentence_encoder import SentenceEncoder
 from rnnkit.layers.stacked import Stacked
 from rnnkit.layers.states_in_files import states_in_files
+from rnnkit.layers.value_decoder import ValueDecoder
 from rnnkit.layers.zoneout_cell import ZoneoutCell
 from rnnkit.ops.recurrent_product import recurrent_product
 from rnnkit.word2vec.layers import CBOW, SkipGram
@@ -63,6 +64,7 @@ __all__ = [
     "SentenceEncoder",
     "SkipGram",
     "Stacked",
+    "ValueDecoder",
     "ZoneoutCell",
     "plain_loop",
     "recurrent_product",

@@ -146,7 +146,7 @@ class _State(NamedTuple):
 def _states_of(layer, first=0):
     """For each layer inside of a layer or cell, or of a list of them, the lowest first, a list of `_State`."""
     if isinstance(layer, list | tuple):
-        found: list[list[_State]] = []
+        found = []
         for inner in layer:
             found += _states_of(inner, first + sum(len(state.places) for states in found for state in states))
         return found

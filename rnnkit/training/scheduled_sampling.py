@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from rnnkit.layers.decoder import Decoder
+from rnnkit.layers.value_decoder import ValueDecoder
 
 
 class ScheduledSampling(keras.callbacks.Callback):
@@ -18,7 +19,7 @@ class ScheduledSampling(keras.callbacks.Callback):
     `sampling_rate` is one minus this probability.
 
     Args:
-        decoder: a `rnnkit.layers.Decoder` with `scheduled_sampling=True`.
+        decoder: a `rnnkit.layers.Decoder` or `ValueDecoder` with `scheduled_sampling=True`.
         schedule: function from the number of batches so far to a probability: `inverse_sigmoid_decay(k)`, any schedule
             of `keras.optimizers.schedules` (from 1 down), or your own function.
 
@@ -38,9 +39,9 @@ class ScheduledSampling(keras.callbacks.Callback):
         Bengio et al., "Scheduled sampling for sequence prediction with recurrent neural networks", 2015.
     """
 
-    def __init__(self, decoder: Decoder, schedule: Callable[[int], Any]):
+    def __init__(self, decoder: Decoder | ValueDecoder, schedule: Callable[[int], Any]):
         super().__init__()
-        if not isinstance(decoder, Decoder) or not decoder.scheduled_sampling:
+        if not isinstance(decoder, Decoder | ValueDecoder) or not decoder.scheduled_sampling:
             raise ValueError(
                 "ScheduledSampling expected a rnnkit.layers.Decoder(..., scheduled_sampling=True), received "
                 f"{decoder!r}."
