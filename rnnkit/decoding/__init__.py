@@ -11,6 +11,18 @@ from rnnkit.decoding.forecasting import Forecast, forecast
 from rnnkit.decoding.greedy import greedy_search
 from rnnkit.decoding.sampling import sample
 from rnnkit.decoding.search import Decoded
+from rnnkit.decoding.serving import export_search
 from rnnkit.decoding.steps import Ensemble
 
-__all__ = ["Decoded", "Ensemble", "Forecast", "Moves", "Trie", "beam_search", "forecast", "greedy_search", "sample"]
+__all__ = [
+    "Decoded",
+    "Ensemble",
+    "Forecast",
+    "Moves",
+    "Trie",
+    "beam_search",
+    "export_search",
+    "forecast",
+    "greedy_search",
+    "sample",
+]

@@ -121,3 +121,50 @@ def test_what_is_unknown_there_is_refused(decoder):
 
     with pytest.raises(ValueError, match="max_length"):
         search(*inputs(2), tf.constant(4))
+
+
+TRANSLATOR_CLIENT = """
+import sys
+import numpy as np, tensorflow as tf
+served = tf.saved_model.load(sys.argv[1])
+for batch in (3, 1):
+    source = np.random.default_rng(batch).integers(1, 9, (batch, 4)).astype("int32")
+    found = served.serve(tf.constant(source))
+    np.savez(f"{sys.argv[1]}/{batch}.npz", **{key: value.numpy() for key, value in found.items()})
+assert "rnnkit" not in sys.modules
+"""
+
+
+def test_a_loaded_training_model_is_served(tmp_path):
+    """From a file of the model that was trained to its encoder and decoder, by public names, and to a servable."""
+    keras.utils.set_random_seed(0)
+    source, target = keras.Input((None,), dtype="int32", name="source"), keras.Input((None,), dtype="int32")
+    embedding = keras.layers.Embedding(TOKENS, 3, mask_zero=True)
+    encoder = layers.Bidirectional(layers.GRU(UNITS, return_sequences=True, return_state=True), name="encoder")
+    memory, *states = encoder(embedding(source))
+    cell = layers.AttentionCell(layers.GRUCell(UNITS), layers.LuongAttention(UNITS))
+    first = cell.initial_state(memory, embedding.compute_mask(source), layers.Bridge(cell.cell, name="bridge")(states))
+    decoder = layers.Decoder(keras.layers.Embedding(TOKENS, 3), cell, keras.layers.Dense(TOKENS), name="decoder")
+    keras.Model([source, target], decoder(target, initial_state=first)).save(tmp_path / "model.keras")
+
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    decoder = loaded.get_layer("decoder")
+    encoder = keras.Model(loaded.inputs[0], decoder.input[1:])  # the first is the target
+    decoding.export_search(tmp_path / "served", encoder, decoder, START, END, LENGTH, width=3, forbidden=[5])
+    client = subprocess.run(
+        [sys.executable, "-c", TRANSLATOR_CLIENT, tmp_path / "served"], capture_output=True, text=True
+    )
+    assert client.returncode == 0, client.stderr
+    for batch in (3, 1):
+        words = np.random.default_rng(batch).integers(1, 9, (batch, 4)).astype("int32")
+        states = encoder.predict(words, verbose=0)
+        expected = decoding.beam_search(decoder, states, START, END, LENGTH, width=3, forbidden=[5])
+        served = np.load(tmp_path / "served" / f"{batch}.npz")
+        np.testing.assert_array_equal(served["tokens"], expected.tokens)
+        np.testing.assert_allclose(served["scores"], expected.scores, atol=1e-5)
+        np.testing.assert_allclose(served["alignments"], expected.alignments, atol=1e-5)
+
+
+def test_what_cannot_be_served_is_refused(decoder, tmp_path):
+    with pytest.raises(ValueError, match="as encoder a Keras model"):
+        decoding.export_search(tmp_path / "served", decoder, decoder, START, END, LENGTH)
