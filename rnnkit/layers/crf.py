@@ -1,6 +1,8 @@
 """A conditional random field: the best sequence of tags as a whole, not the best tag at each step."""
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +18,28 @@ from rnnkit.ops.linear_chain import TagPath
 from rnnkit.ops.masking import check_mask
 from rnnkit.ops.scores import IMPOSSIBLE, minus_infinity_if_impossible
 from rnnkit.text import legal_transitions
+from rnnkit.text.schemes import Tag
+from rnnkit.text.tags import read_tag_list, resolve
+
+
+def _also_symbolic(method: Callable) -> Callable:
+    """Lets a method take symbolic tensors: it is then a call of the layer, with its result as the output.
+
+    Keras takes it for granted that all calls of a layer return equally many tensors: for a `TagPath`, there are two.
+    """
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def run(self, *args, **kwargs):
+        if not any(isinstance(value, keras.KerasTensor) for value in (*args, *kwargs.values())):
+            return method(self, *args, **kwargs)
+        arguments = signature.bind(self, *args, **kwargs).arguments
+        del arguments["self"]
+        if f"{method.__name__}.tags" not in _AXES:
+            return self(**arguments, output=method.__name__)
+        return TagPath(*[self(**arguments, output=f"{method.__name__}.{part}") for part in TagPath._fields])
+
+    return run
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -40,8 +64,19 @@ class CRF(keras.layers.Layer):
     neighbors. Whatever is in the padding, NaN included, changes nothing. A row without an unmasked step has one
     sequence, the empty one: its log-likelihood, log partition, entropy and scores are 0.
 
-    The other methods take emissions: `keras.Model(model.input, emissions)` gives those of a trained model, and
-    `marginals` of them says how sure it is of each tag.
+    The other methods take emissions as well:
+
+        sequence_confidence     the probability of the predicted sequence
+        token_confidence        the probability of each predicted tag
+        entity_confidence       the probability of each predicted entity, with its type, first and last token
+        marginals               the probability of every tag at each step
+        n_best                  the n best sequences
+        posterior_decode        the sequence with the highest expected number of correct tags
+        log_likelihood, log_partition, entropy
+
+    Their results may be outputs of a functional model, next to the tags or without them: `keras.Model(inputs,
+    [crf(emissions), crf.token_confidence(emissions)])`. There, the mask that the emissions carry counts, as it does for
+    the tags. Everywhere else, pass the mask.
 
     With `constraints`, a sequence that breaks the scheme has probability zero, in the loss and in every decoder:
 
@@ -92,6 +127,10 @@ class CRF(keras.layers.Layer):
     >>> _ = model.fit(x, y, sample_weight=np.array([1.0, 0.5]), verbose=0)
     >>> model.predict(x, verbose=0).shape
     (2, 3)
+    >>> crf, emissions = model.layers[-1], model.layers[-2].output
+    >>> sure = keras.Model(words, [model.output, crf.entity_confidence(emissions)])
+    >>> [output.shape for output in sure.predict(x, verbose=0)]
+    [(2, 3), (2, 3)]
 
     References:
         Lafferty, McCallum and Pereira, "Conditional random fields: probabilistic models for segmenting and labeling
@@ -108,6 +147,7 @@ class CRF(keras.layers.Layer):
         self.constraints = None if constraints is None else list(constraints)
         self.scheme = scheme
         self.supports_masking = True
+        self._output = "decode.tags"  # what the last call returned, for `compute_mask`
         self._legal = None if self.constraints is None else legal_moves(self.constraints, self.num_tags, scheme)
         if constraints is None and scheme is not None:
             raise ValueError(
@@ -119,18 +159,48 @@ class CRF(keras.layers.Layer):
         for name, shape in shapes.items():
             setattr(self, name, self.add_weight(shape, initializer="zeros", autocast=False, name=name))
 
-    def call(self, emissions: Tensor, mask: Mask = None) -> Tensor:
-        tags = self.decode(emissions, mask).tags
-        attach_origin(tags, self, emissions, mask)
-        return tags
+    def call(
+        self,
+        emissions: Tensor,
+        mask: Mask = None,
+        output: str = "decode.tags",
+        tags: Tensor | None = None,
+        n: int | None = None,
+        emissions_mask: Mask = None,
+    ) -> Tensor:
+        mask = emissions_mask if mask is None else mask  # what Keras calls it where there are tags too
+        method, _, part = output.partition(".")
+        arguments = {name: value for name, value in {"tags": tags, "n": n}.items() if value is not None}
+        result = getattr(self, method)(emissions, mask=mask, **arguments)
+        result = getattr(result, part) if part else result
+        if output == "decode.tags":
+            attach_origin(result, self, emissions, mask)
+        self._output = output
+        return result
 
-    def compute_output_spec(self, emissions: Tensor, mask: Mask = None) -> keras.KerasTensor:
+    def compute_output_spec(
+        self,
+        emissions: Tensor,
+        mask: Mask = None,
+        output: str = "decode.tags",
+        tags: Tensor | None = None,
+        n: int | None = None,
+        emissions_mask: Mask = None,
+    ) -> keras.KerasTensor:
         self._check(emissions, mask)
-        return keras.KerasTensor(emissions.shape[:2], dtype="int32")
+        self._output = output
+        batch, time, num_tags = emissions.shape
+        if output.startswith("n_best"):
+            check_positive_integer("n_best", "n", n)
+        sizes = {"batch": batch, "n": n, "time": time, "tags": num_tags}
+        shape = tuple(sizes[axis] for axis in _AXES[output])
+        return keras.KerasTensor(shape, dtype="int32" if output.endswith(".tags") else self._precision)
 
     def compute_mask(self, emissions: Tensor, mask: Mask = None) -> Mask:
-        return mask
+        """Returns the mask if the result of the last call has steps."""
+        return mask if _AXES[self._output][:2] == ("batch", "time") else None
 
+    @_also_symbolic
     def log_likelihood(self, emissions: Tensor, tags: Tensor, mask: Mask = None) -> Tensor:
         """Computes ln p(tags), or ln of the probability of all sequences that the labels allow.
 
@@ -162,19 +232,75 @@ class CRF(keras.layers.Layer):
             )
         return minus_infinity_if_impossible(value)
 
+    @_also_symbolic
     def log_partition(self, emissions: Tensor, mask: Mask = None) -> Tensor:
         """Computes ln Z, `(batch,)`: exp(score - ln Z) is the probability of a decoded sequence."""
         return minus_infinity_if_impossible(linear_chain.log_sum(self._chain(*self._checked(emissions, mask))))
 
+    @_also_symbolic
     def marginals(self, emissions: Tensor, mask: Mask = None) -> Tensor:
         """Computes p(y_t = k), `(batch, time, num_tags)`: each row sums to one, or is zero where the mask is False."""
         chain = self._chain(*self._checked(emissions, mask))
         return chain.put_back(linear_chain.marginals(chain))
 
+    @_also_symbolic
     def entropy(self, emissions: Tensor, mask: Mask = None) -> Tensor:
         """Computes - sum over all y of p(y) ln p(y), `(batch,)`, in nats: 0 where one sequence has probability one."""
         return linear_chain.entropy(self._chain(*self._checked(emissions, mask)))
 
+    @_also_symbolic
+    def sequence_confidence(self, emissions: Tensor, mask: Mask = None) -> Tensor:
+        """Computes the probability of the sequence that `decode` finds, `(batch,)`. It has no gradient."""
+        chain = self._chain_without_gradient(emissions, mask)
+        found = linear_chain.best_path(chain)
+        p = ops.exp(-linear_chain.log_sum(chain, linear_chain.path_scores(chain, found.tags)))
+        return ops.where(found.score > -np.inf, p, 0.0)
+
+    @_also_symbolic
+    def token_confidence(self, emissions: Tensor, mask: Mask = None) -> Tensor:
+        """Computes the marginal of each tag that `decode` finds, p(y_t = tag).
+
+        Returns:
+            `(batch, time)`, 0 where the mask is False. It has no gradient.
+        """
+        chain = self._chain_without_gradient(emissions, mask)
+        p = chain.put_back(linear_chain.marginals(chain))
+        is_tag = linear_chain.best_path(chain).tags[..., None] == ops.arange(self.num_tags, dtype="int32")
+        return ops.sum(ops.where(is_tag, p, 0.0), axis=-1)
+
+    @_also_symbolic
+    def entity_confidence(self, emissions: Tensor, mask: Mask = None) -> Tensor:
+        """Computes the probability of each entity that `decode` finds.
+
+        It is the sum of p(y) over all sequences y that have this entity: of its type, from its first token to its last,
+        no longer and no shorter. `rnnkit.text.tags_to_spans` says which entities a sequence has.
+
+        Args:
+            emissions: tensor `(batch, time, num_tags)`.
+            mask: boolean tensor `(batch, time)`. Defaults to `None`: all steps.
+
+        Returns:
+            `(batch, time)`: at all tokens of an entity, the probability of the entity; at a token that is in none, the
+            probability that it is in none; 0 where the mask is False. It has no gradient.
+
+        Raises:
+            ValueError: the layer doesn't know the names of its tags.
+
+        References:
+            Culotta and McCallum, "Confidence estimation for information extraction", 2004.
+        """
+        if self.constraints is None:
+            raise ValueError(
+                f"Layer {self.name!r} expected the names of its tags for entity_confidence, as they say where an "
+                "entity begins, received none: make it as CRF(num_tags, constraints=names). token_confidence needs no "
+                "names."
+            )
+        chain = self._chain_without_gradient(emissions, mask)
+        tags = linear_chain.in_order(chain, linear_chain.best_path(chain).tags)
+        goes_on, alike = map(ops.convert_to_tensor, self._entities())
+        return chain.put_back(linear_chain.run_probabilities(chain, tags, goes_on, alike))[..., 0]
+
+    @_also_symbolic
     def decode(self, emissions: Tensor, mask: Mask = None) -> TagPath:
         """Finds the sequence with the highest score (Viterbi).
 
@@ -188,6 +314,7 @@ class CRF(keras.layers.Layer):
         """
         return linear_chain.best_path(self._chain_without_gradient(emissions, mask))
 
+    @_also_symbolic
     def n_best(self, emissions: Tensor, n: int, mask: Mask = None) -> TagPath:
         """Finds the n sequences with the highest scores, the best first.
 
@@ -206,6 +333,7 @@ class CRF(keras.layers.Layer):
         n = check_positive_integer("n_best", "n", n)
         return linear_chain.best_paths(self._chain_without_gradient(emissions, mask), n)
 
+    @_also_symbolic
     def posterior_decode(self, emissions: Tensor, mask: Mask = None) -> TagPath:
         """Finds the legal sequence with the highest expected number of correct tags.
 
@@ -226,6 +354,15 @@ class CRF(keras.layers.Layer):
     def get_config(self) -> Config:
         own = {"num_tags": self.num_tags, "constraints": self.constraints, "scheme": self.scheme}
         return {**super().get_config(), **own}
+
+    def _entities(self):
+        """Whether the tag of the column continues the entity of the row's, and whether both have one type."""
+        outside = Tag("O", "")
+        scheme = resolve(self.scheme, self.constraints)
+        tags = [tag or outside for tag in read_tag_list("CRF", self.constraints, scheme)]
+        goes_on = [[after.goes_on_after(before) for after in tags] for before in tags]
+        alike = [[(a.role == "O", a.type) == (b.role == "O", b.type) for b in tags] for a in tags]
+        return np.array(goes_on), np.array(alike)
 
     def _checked(self, emissions, mask):
         """Emissions in the precision of the recursion, and the boolean mask."""
@@ -275,6 +412,23 @@ class CRF(keras.layers.Layer):
                 f"time step, received shape {tuple(emissions.shape)}: a Dense({self.num_tags}) before it makes them."
             )
         check_mask(f"Layer {self.name!r}", mask, emissions, of="emissions")
+
+
+_AXES = {  # of each result
+    "decode.tags": ("batch", "time"),
+    "decode.score": ("batch",),
+    "posterior_decode.tags": ("batch", "time"),
+    "posterior_decode.score": ("batch",),
+    "n_best.tags": ("batch", "n", "time"),
+    "n_best.score": ("batch", "n"),
+    "marginals": ("batch", "time", "tags"),
+    "token_confidence": ("batch", "time"),
+    "entity_confidence": ("batch", "time"),
+    "sequence_confidence": ("batch",),
+    "log_likelihood": ("batch",),
+    "log_partition": ("batch",),
+    "entropy": ("batch",),
+}
 
 
 def legal_moves(

@@ -77,6 +77,10 @@ class Chain(NamedTuple):
         """
         return ops.where(self.lengths > 0, ops.sum(ops.where(self.is_step, shifts, 0.0), axis=0) + last, 0.0)
 
+    def is_possible(self, shifts: Tensor, last: Tensor) -> Tensor:
+        """Returns whether a chain has a sequence at all, `(1, batch)`. The arguments are those of `total`."""
+        return self.total(shifts, ops.max(last, axis=0, keepdims=True)) > IMPOSSIBLE / 2
+
     def put_back(self, values: Tensor) -> Tensor:
         """Returns `(time, n, batch)` as `(batch, time, n)`: each step where it was, and zeros at masked steps."""
         values = ops.transpose(values, (2, 0, 1))
@@ -108,10 +112,14 @@ def _rows(values, steps):
     return ops.take(ops.reshape(values, (-1, width)), first + steps, axis=0)
 
 
+def in_order(chain: Chain, tags: Tensor) -> Tensor:
+    """Returns tags `(batch, time)` as the chains have their steps, `(time, batch)`."""
+    return ops.transpose(tags if chain.order is None else ops.take_along_axis(tags, chain.order, axis=1))
+
+
 def path_scores(chain: Chain, tags: Tensor) -> Tensor:
     """Returns what each step adds to the score of tags, int32 `(batch, time)`, all valid: `(time, 1, batch)`."""
-    num_tags = chain.start.shape[0]
-    tags = ops.transpose(tags if chain.order is None else ops.take_along_axis(tags, chain.order, axis=1))
+    num_tags, tags = chain.start.shape[0], in_order(chain, tags)
     is_tag = tags[:, None] == ops.arange(num_tags, dtype="int32")[:, None]
     emitted = ops.sum(ops.where(is_tag, chain.emissions, 0.0), axis=1, keepdims=True)
     moved = ops.take(ops.reshape(chain.transitions, (-1,)), tags[:-1] * num_tags + tags[1:], axis=0)
@@ -151,13 +159,14 @@ def log_sum(chain: Chain, path: Tensor | None = None) -> Tensor:
 
 
 def marginals(chain: Chain) -> Tensor:
-    """Returns p(y_t = k), `(time, tags, batch)`: the forward-backward algorithm."""
-    sums, _ = backend.chains.forward(chain.emissions, chain.start, chain.transitions)
-    return _backward(chain, sums, chain.at_last(sums) + chain.end[:, None], ops.ones_like(sums[0, 0]))[0]
+    """Returns p(y_t = k), `(time, tags, batch)`, zeros if no sequence is possible: the forward-backward algorithm."""
+    sums, shifts = backend.chains.forward(chain.emissions, chain.start, chain.transitions)
+    scores = chain.at_last(sums) + chain.end[:, None]
+    return _backward(chain, sums, scores, ops.cast(chain.is_possible(shifts, scores)[0], sums.dtype))[0]
 
 
 def entropy(chain: Chain) -> Tensor:
-    """Returns - sum of p ln p over all sequences, `(batch,)`.
+    """Returns - sum of p ln p over all sequences, `(batch,)`, 0 where none is possible.
 
     It is computed along with the forward algorithm: the entropy of a beginning that ends in tag k is that of the tag
     before, given k, and the expected entropy of the beginning up to there.
@@ -166,14 +175,88 @@ def entropy(chain: Chain) -> Tensor:
     def step(before, emission):
         scores, entropies = before
         alpha = scores + emission
-        alpha = alpha - ops.stop_gradient(ops.max(alpha, axis=0, keepdims=True))
+        shift = ops.stop_gradient(ops.max(alpha, axis=0, keepdims=True))
+        alpha = alpha - shift
         into = alpha[:, None] + chain.transitions[:, :, None]
-        return [ops.logsumexp(into, axis=0), _expected(into, entropies[:, None])], [alpha, entropies]
+        return [ops.logsumexp(into, axis=0), _expected(into, entropies[:, None])], [alpha, entropies, shift]
 
     zeros = ops.zeros_like(chain.emissions[0])
-    (alphas, entropies), _ = backend.scan(step, [zeros + chain.start[:, None], zeros], chain.emissions, [zeros, zeros])
-    total = _expected(chain.at_last(alphas) + chain.end[:, None], chain.at_last(entropies))
-    return ops.where(chain.lengths > 0, total, 0.0)
+    like = [zeros, zeros, zeros[:1]]
+    (alphas, entropies, shifts), _ = backend.scan(step, [zeros + chain.start[:, None], zeros], chain.emissions, like)
+    scores = chain.at_last(alphas) + chain.end[:, None]
+    counts = ops.logical_and(chain.lengths > 0, chain.is_possible(shifts, scores)[0])
+    return ops.where(counts, _expected(scores, chain.at_last(entropies)), 0.0)
+
+
+def run_probabilities(chain: Chain, tags: Tensor, goes_on: Tensor, alike: Tensor) -> Tensor:
+    """Computes for each step the probability of the run of tags that it is in, no longer and no shorter.
+
+    Given the tag before it, a tag depends on nothing earlier. So a run is followed from step to step, as in the forward
+    algorithm, by probabilities: that it begins with a tag and no run was going on before, that the next tag continues
+    it, and that the one after its last does not.
+
+    Args:
+        chain: the chains.
+        tags: int32 `(time, batch)`: the sequences whose runs are meant.
+        goes_on: booleans `(tags, tags)`: whether the tag of the column continues a run with the tag of the row.
+        alike: booleans `(tags, tags)`: whether a run that begins with the tag of the column is one of the row's kind.
+
+    Returns:
+        `(time, 1, batch)`; 0 after the last step, and where no sequence is possible.
+    """
+    sums, shifts = backend.chains.forward(chain.emissions, chain.start, chain.transitions)
+    ahead = _sums_ahead(chain)
+    p = ops.softmax(sums + ahead, axis=1)
+    previous = ops.concatenate([tags[:1], tags[:-1]], axis=0)
+    first = ops.arange(ops.shape(tags)[0], dtype="int32")[:, None] == 0
+    size = chain.start.shape[0]
+    continued = ops.take(ops.reshape(goes_on, (-1,)), previous * size + tags, axis=0)
+    begins = ops.logical_or(first, ops.logical_not(continued))[:, None]
+    of_kind = ops.transpose(ops.take(alike, tags, axis=0), (0, 2, 1))
+    transitions, goes_on = chain.transitions[:, :, None], goes_on[:, :, None]
+
+    def follow(carry, inputs):
+        (run, before), (here, emission, ahead, p, begins, of_kind, first) = carry, inputs
+        next_tag = ops.softmax(transitions + (emission + ahead)[None], axis=1)  # given the tag before: the row
+        ended = ops.sum(run[:, None] * ops.where(goes_on, 0.0, next_tag), axis=(0, 1))
+        on = ops.sum(run[:, None] * ops.where(goes_on, next_tag, 0.0), axis=0)
+        from_none = ops.sum(ops.where(goes_on, 0.0, ops.softmax(before[:, None] + transitions, axis=0)), axis=0)
+        begun = ops.where(of_kind, p * ops.where(first, 1.0, from_none), 0.0)
+        run = ops.where(begins, begun, on)
+        return [run, here], [ops.sum(run, axis=0, keepdims=True), ended[None]]
+
+    nothing = ops.zeros_like(p[0])
+    inputs = [sums, chain.emissions, ahead, p, begins, of_kind, first[:, None]]
+    (runs, ended), _ = backend.scan(follow, [nothing, nothing], inputs, [nothing[:1], nothing[:1]])
+    # Whether a run has ended shows at the step after it.
+    runs = ops.where(chain.is_last, runs, ops.concatenate([ended[1:], ended[:1]], axis=0))
+    is_end = ops.logical_or(chain.is_last, ops.concatenate([begins[1:], begins[:1]], axis=0))
+
+    def spread(after, inputs):
+        run, is_end = inputs
+        run = ops.where(is_end, run, after)
+        return run, run
+
+    backwards = [ops.flip(runs, axis=0), ops.flip(is_end, axis=0)]
+    runs, _ = backend.scan(spread, nothing[:1], backwards, nothing[:1])
+    possible = chain.is_possible(shifts, chain.at_last(sums) + chain.end[:, None])
+    return ops.where(ops.logical_and(chain.is_step, possible), ops.flip(runs, axis=0), 0.0)
+
+
+def _sums_ahead(chain):
+    """Sums over all continuations after each step, by its tag, as logarithms less a shift, `(time, tags, batch)`."""
+
+    def step(after, inputs):
+        emission, is_last = inputs
+        ahead = ops.where(is_last, chain.end[:, None], after)
+        into = (ahead + emission)[None] + chain.transitions[:, :, None]
+        into = into - ops.stop_gradient(ops.max(into, axis=(0, 1)))
+        return ops.logsumexp(into, axis=1), ahead
+
+    nothing = ops.zeros_like(chain.emissions[0])
+    backwards = [ops.flip(chain.emissions, axis=0), ops.flip(chain.is_last, axis=0)]
+    ahead, _ = backend.scan(step, nothing, backwards, nothing)
+    return ops.flip(ahead, axis=0)
 
 
 def best_path(chain: Chain) -> TagPath:
@@ -183,6 +266,7 @@ def best_path(chain: Chain) -> TagPath:
     with_end = bests + last * chain.end[:, None]
     tags = backend.chains.backtrace(with_end, chain.transitions, 1.0 - last)
     score = chain.total(shifts, ops.max(chain.at_last(with_end), axis=0, keepdims=True))[0]
+    tags = ops.where(score > IMPOSSIBLE / 2, tags, 0)
     return TagPath(chain.put_back(tags[:, None])[..., 0], minus_infinity_if_impossible(score))
 
 
