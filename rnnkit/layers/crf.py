@@ -15,7 +15,7 @@ from rnnkit.arguments import agree, check_positive_integer
 from rnnkit.layers.crf_origin import attach_origin
 from rnnkit.ops import linear_chain
 from rnnkit.ops.linear_chain import TagPath
-from rnnkit.ops.masking import check_mask
+from rnnkit.ops.masking import check_mask, without_padding
 from rnnkit.ops.scores import IMPOSSIBLE, minus_infinity_if_impossible
 from rnnkit.text import legal_transitions
 from rnnkit.text.schemes import Tag
@@ -165,12 +165,14 @@ class CRF(keras.layers.Layer):
         mask: Mask = None,
         output: str = "decode.tags",
         tags: Tensor | None = None,
+        weights: Tensor | None = None,
         n: int | None = None,
         emissions_mask: Mask = None,
     ) -> Tensor:
         mask = emissions_mask if mask is None else mask  # what Keras calls it where there are tags too
         method, _, part = output.partition(".")
-        arguments = {name: value for name, value in {"tags": tags, "n": n}.items() if value is not None}
+        arguments = {"tags": tags, "weights": weights, "n": n}
+        arguments = {name: value for name, value in arguments.items() if value is not None}
         result = getattr(self, method)(emissions, mask=mask, **arguments)
         result = getattr(result, part) if part else result
         if output == "decode.tags":
@@ -184,6 +186,7 @@ class CRF(keras.layers.Layer):
         mask: Mask = None,
         output: str = "decode.tags",
         tags: Tensor | None = None,
+        weights: Tensor | None = None,
         n: int | None = None,
         emissions_mask: Mask = None,
     ) -> keras.KerasTensor:
@@ -201,36 +204,112 @@ class CRF(keras.layers.Layer):
         return mask if _AXES[self._output][:2] == ("batch", "time") else None
 
     @_also_symbolic
-    def log_likelihood(self, emissions: Tensor, tags: Tensor, mask: Mask = None) -> Tensor:
-        """Computes ln p(tags), or ln of the probability of all sequences that the labels allow.
+    def log_likelihood(
+        self, emissions: Tensor, tags: Tensor, mask: Mask = None, weights: Tensor | None = None
+    ) -> Tensor:
+        """Computes ln p(tags), or its counterpart for labels that are partial, weighted or uncertain.
+
+        Partial labels are sets of tags. The result is ln of the probability of all sequences that they allow.
+
+        Weights of tokens, w_t, weigh the terms of the chain rule:
+
+            sum over t of w_t ln p(y_t | y_s of all s < t with w_s > 0)
+
+        With weights of one, this is ln p(y). A weight of 0 makes a label unknown: with weights of 0 and 1, this is the
+        log-likelihood of partial labels.
+
+        Uncertain labels are distributions q_t over the tags, one for each step: labels that are smoothed, or that
+        annotators disagree on. The result is the negative cross-entropy
+
+            sum over y of q(y) ln p(y),    q(y) = q_1(y_1) ... q_n(y_n) / Q
+
+        where Q makes q sum to one over the sequences that are possible. It is at most minus the entropy of q.
 
         Args:
             emissions: tensor `(batch, time, num_tags)`.
-            tags: integer tensor `(batch, time)`; or, if labels are partial, `(batch, time, num_tags)`, True (or not
-                zero) for each tag that may be the right one: one tag where it is known, all where nothing is known.
+            tags: integer tensor `(batch, time)`. Or sets of tags `(batch, time, num_tags)`, True or 1 for each tag that
+                may be the right one: one tag where it is known, all where nothing is known. Or distributions, floats
+                `(batch, time, num_tags)` that sum to one at each step.
             mask: boolean tensor `(batch, time)`. Defaults to `None`: all steps.
+            weights: tensor `(batch, time)`, 0 or more, along with tags or sets of tags. Defaults to `None`, which
+                weighs all tokens with one.
 
         Returns:
             `(batch,)`; minus infinity where no legal sequence fits the labels.
 
         Raises:
-            ValueError: emissions, tags or mask have the wrong shape; tags are not from 0 to num_tags - 1.
+            ValueError: emissions, tags, mask or weights have the wrong shape; tags are not from 0 to num_tags - 1, or
+                neither sets nor distributions; weights are negative, or given along with distributions. Inside a
+                compiled function, numbers are unknown: rows with wrong tags have minus infinity there, and rows with
+                anything else of this NaN.
+
+        References:
+            Tsuboi et al., "Training conditional random fields using incomplete annotations", 2008; Szegedy et al.,
+            "Rethinking the Inception architecture for computer vision", 2016, on smoothed labels.
         """
         emissions, mask = self._checked(emissions, mask)
         tags, chain = ops.convert_to_tensor(tags), self._chain(emissions, mask)
-        if len(tags.shape) == 3 and agree(tags.shape, emissions.shape):
-            allowed = ops.where(ops.cast(tags, "bool"), emissions, IMPOSSIBLE)
-            value = linear_chain.log_sum(self._chain(allowed, mask)) - linear_chain.log_sum(chain)
-        elif len(tags.shape) == 2 and agree(tags.shape, emissions.shape[:2]):
+        weights = None if weights is None else self._weights(weights, emissions, mask)
+        if len(tags.shape) == 2 and agree(tags.shape, emissions.shape[:2]):
+            if weights is not None:
+                return self._of_weighted_tags(chain, tags, weights)
             tags, known = self._known(tags, mask)
-            value = -linear_chain.log_sum(chain, linear_chain.path_scores(chain, tags))
-            value = ops.where(known, value, IMPOSSIBLE)
-        else:
+            return _log_likelihood(chain, linear_chain.path_scores(chain, tags), known)
+        if len(tags.shape) != 3 or not agree(tags.shape, emissions.shape):
             raise ValueError(
                 f"Layer {self.name!r} expected tags (batch, time) or sets of tags (batch, time, num_tags) for "
                 f"emissions of shape {tuple(emissions.shape)}, received shape {tuple(tags.shape)}."
             )
+        tags = without_padding(ops.cast(tags, self._precision), mask)
+        is_set = ops.all(ops.logical_or(tags == 0, tags == 1), axis=(1, 2))
+        if weights is not None:
+            value = self._of_weighted_sets(chain, tags > 0, weights)
+            return self._if(is_set, value, "sets of tags, of zeros and ones, along with weights")
+        value = self._of_sets(chain, tags > 0, emissions, mask)
+        if backend.is_concrete(is_set) and bool(ops.all(is_set)):
+            return value
+        one = ops.logical_and(ops.all(tags >= 0, axis=-1), abs(ops.sum(tags, axis=-1) - 1) < 0.01)
+        one = ops.all(one if mask is None else ops.logical_or(one, ops.logical_not(mask)), axis=1)
+        value = ops.where(is_set, value, self._of_distributions(chain, tags, emissions, mask))
+        what = "sets of tags, of zeros and ones, or distributions over the tags, which sum to one at each unmasked step"
+        return self._if(ops.logical_or(is_set, one), value, what)
+
+    def _of_sets(self, chain, sets, emissions, mask):
+        fits = linear_chain.log_sum(self._chain(ops.where(sets, emissions, IMPOSSIBLE), mask))
+        value = ops.where(fits > IMPOSSIBLE / 2, fits - linear_chain.log_sum(chain), IMPOSSIBLE)
         return minus_infinity_if_impossible(value)
+
+    def _of_distributions(self, chain, q, emissions, mask):
+        possible = ops.logical_and(q > 0, emissions > IMPOSSIBLE / 2)
+        scores = ops.where(possible, ops.log(ops.where(possible, q, 1.0)), IMPOSSIBLE)
+        moves = self._possible(*map(ops.zeros_like, (chain.start, chain.transitions, chain.end)))
+        q = linear_chain.make_chain(ops.stop_gradient(scores), mask, *moves)
+        return _log_likelihood(chain, *linear_chain.expected_path_scores(chain, q))
+
+    def _of_weighted_tags(self, chain, tags, weights):
+        tags, known = self._known(tags, weights > 0)
+        is_tag = tags[..., None] == ops.arange(self.num_tags, dtype="int32")
+        return ops.where(known, self._of_weighted_sets(chain, is_tag, weights), -np.inf)
+
+    def _of_weighted_sets(self, chain, sets, weights):
+        sound = weights >= 0
+        value = linear_chain.weighted_log_likelihood(chain, sets, ops.where(sound, weights, 0.0))
+        return self._if(ops.all(sound, axis=1), minus_infinity_if_impossible(value), "weights of 0 or more")
+
+    def _weights(self, weights, emissions, mask):
+        weights = ops.convert_to_tensor(weights, dtype=self._precision)
+        if not agree(tuple(weights.shape), tuple(emissions.shape)[:2]):
+            raise ValueError(
+                f"Layer {self.name!r} expected weights (batch, time) = {tuple(emissions.shape)[:2]}, received shape "
+                f"{tuple(weights.shape)}."
+            )
+        return without_padding(weights, mask)
+
+    def _if(self, sound, value, expected):
+        """The value of sound rows; an error for others, or NaN where they are unknown."""
+        if backend.is_concrete(sound) and not bool(ops.all(sound)):
+            raise ValueError(f"Layer {self.name!r} expected {expected}, received others.")
+        return ops.where(sound, value, np.nan)
 
     @_also_symbolic
     def log_partition(self, emissions: Tensor, mask: Mask = None) -> Tensor:
@@ -395,15 +474,17 @@ class CRF(keras.layers.Layer):
 
     def _known(self, tags, mask):
         """The tags, 0 for what is no tag's number; and which rows have a tag's number at all unmasked steps."""
-        tags = ops.cast(tags, "int32")
-        is_tag = ops.logical_and(tags >= 0, tags < self.num_tags)
+        numbers = ops.cast(tags, "int32")
+        is_tag = ops.logical_and(numbers >= 0, numbers < self.num_tags)
+        if not keras.backend.is_int_dtype(tags.dtype):
+            is_tag = ops.logical_and(is_tag, ops.cast(numbers, tags.dtype) == tags)
         known = ops.all(is_tag if mask is None else ops.logical_or(is_tag, ops.logical_not(mask)), axis=1)
         if backend.is_concrete(known) and not bool(ops.all(known)):
             raise ValueError(
                 f"Layer {self.name!r} expected tags from 0 to {self.num_tags - 1} at all unmasked steps, received "
                 "others. Mask the padding; where a tag is unknown, give sets of tags (batch, time, num_tags)."
             )
-        return ops.where(is_tag, tags, 0), known
+        return ops.where(is_tag, numbers, 0), known
 
     def _check(self, emissions, mask):
         if len(emissions.shape) != 3 or emissions.shape[1] == 0 or emissions.shape[2] != self.num_tags:
@@ -412,6 +493,12 @@ class CRF(keras.layers.Layer):
                 f"time step, received shape {tuple(emissions.shape)}: a Dense({self.num_tags}) before it makes them."
             )
         check_mask(f"Layer {self.name!r}", mask, emissions, of="emissions")
+
+
+def _log_likelihood(chain, path, known):
+    """ln p of sequences, of which `path` is what each step adds to the score, `(time, 1, batch)`."""
+    possible = ops.logical_and(known, ops.all(path > IMPOSSIBLE / 2, axis=(0, 1)))
+    return minus_infinity_if_impossible(ops.where(possible, -linear_chain.log_sum(chain, path), IMPOSSIBLE))
 
 
 _AXES = {  # of each result

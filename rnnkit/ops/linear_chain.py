@@ -188,6 +188,61 @@ def entropy(chain: Chain) -> Tensor:
     return ops.where(counts, _expected(scores, chain.at_last(entropies)), 0.0)
 
 
+def weighted_log_likelihood(chain: Chain, allowed: Tensor, weights: Tensor) -> Tensor:
+    """Computes the sum over t of w_t ln p(label of t | labels of all s < t with w_s > 0), `(batch,)`.
+
+    Args:
+        chain: the chains.
+        allowed: booleans `(batch, time, tags)`: which tags the label of a step allows.
+        weights: `(batch, time)`, 0 or more: w_t. A step with the weight 0 has no label.
+
+    Returns:
+        `(batch,)`, `IMPOSSIBLE` where no sequence fits the labels.
+    """
+    if chain.order is not None:
+        allowed = _rows(ops.cast(allowed, "int32"), chain.order) > 0
+    weights = in_order(chain, weights)[:, None]
+    allowed = ops.logical_or(ops.transpose(allowed, (1, 2, 0)), weights == 0)
+    allowed = ops.logical_or(allowed, ops.logical_not(chain.is_step))
+
+    def step(before, inputs):
+        emission, ahead, allowed = inputs
+        scores = before + emission
+        fits = ops.where(allowed, scores, IMPOSSIBLE)
+        value = ops.logsumexp(fits + ahead, axis=0) - ops.logsumexp(scores + ahead, axis=0)
+        fits = fits - ops.stop_gradient(ops.max(fits, axis=0, keepdims=True))
+        return ops.logsumexp(fits[:, None] + chain.transitions[:, :, None], axis=0), value[None]
+
+    zeros = ops.zeros_like(chain.emissions[0])
+    sequences = [chain.emissions, _sums_ahead(chain), allowed]
+    values, _ = backend.scan(step, zeros + chain.start[:, None], sequences, zeros[:1])
+    possible = ops.logical_and(log_sum(chain) > IMPOSSIBLE / 2, ops.all(values > IMPOSSIBLE / 2, axis=(0, 1)))
+    counts = ops.logical_and(chain.is_step, weights > 0)
+    return ops.where(possible, ops.sum(ops.where(counts, weights * values, 0.0), axis=(0, 1)), IMPOSSIBLE)
+
+
+def expected_path_scores(chain: Chain, q: Chain) -> tuple[Tensor, Tensor]:
+    """Computes the expected score of a sequence if other chains have the probabilities.
+
+    Args:
+        chain: the chains whose scores are meant.
+        q: chains with the probabilities. They get no gradient.
+
+    Returns:
+        What each step adds, `(time, 1, batch)`, and which of the chains `q` have a sequence at all, `(batch,)`.
+    """
+    sums, shifts = backend.chains.forward(q.emissions, q.start, q.transitions)
+    ends = q.at_last(sums) + q.end[:, None]
+    possible = q.is_possible(shifts, ends)[0]
+    p = ops.stop_gradient(_backward(q, sums, ends, ops.cast(possible, sums.dtype))[0])
+    before = ops.softmax(sums[:-1, :, None] + q.transitions[:, :, None], axis=1)  # (time - 1, tags, tags, batch)
+    moved = ops.sum(ops.stop_gradient(before * p[1:, None]) * chain.transitions[:, :, None], axis=(1, 2))
+    moved = ops.concatenate([ops.sum(p[:1] * chain.start[:, None], axis=1), moved], axis=0)[:, None]
+    emitted = ops.sum(p * chain.emissions, axis=1, keepdims=True)
+    ended = ops.where(chain.is_last, ops.sum(p * chain.end[:, None], axis=1, keepdims=True), 0.0)
+    return ops.where(chain.is_step, emitted + moved + ended, 0.0), possible
+
+
 def run_probabilities(chain: Chain, tags: Tensor, goes_on: Tensor, alike: Tensor) -> Tensor:
     """Computes for each step the probability of the run of tags that it is in, no longer and no shorter.
 

@@ -493,6 +493,8 @@ def test_one_file_holds_the_model_and_how_it_is_trained(tmp_path):
     assert CRFLoss.from_config(CRFLoss("sum", name="nll").get_config()).get_config() == {
         "name": "nll",
         "reduction": "sum",
+        "tag_weights": None,
+        "label_smoothing": 0.0,
     }
 
 
@@ -509,8 +511,8 @@ def test_sample_weight_weighs_whole_sequences():
     illegal[2, 0] = 2  # begins with I-P: of weight 0
     assert to_numpy(CRFLoss("sum")(illegal, total, weights)) == pytest.approx((losses * weights).sum(), rel=1e-5)
     assert to_numpy(CRFLoss()(illegal, total)) == np.inf
-    with pytest.raises(ValueError, match=r"one weight for each sequence, received shape \(6, 5\)"):
-        CRFLoss()(Y, total, np.ones((6, 5)))
+    with pytest.raises(ValueError, match=r"one for each token, received shape \(6, 4\)"):
+        CRFLoss()(Y, total, np.ones((6, 4)))
 
 
 def test_an_illegal_label_shows_in_the_loss_and_leaves_the_weights_sound():
