@@ -12,14 +12,12 @@ from keras import ops
 from rnnkit import backend
 from rnnkit.annotations import Config, Mask, Shape, Tensor
 from rnnkit.arguments import agree, check_positive_integer
+from rnnkit.layers.crf_constraints import allowed_moves, entities, is_names
 from rnnkit.layers.crf_origin import attach_origin
 from rnnkit.ops import linear_chain
 from rnnkit.ops.linear_chain import TagPath
 from rnnkit.ops.masking import check_mask, without_padding
 from rnnkit.ops.scores import IMPOSSIBLE, minus_infinity_if_impossible
-from rnnkit.text import legal_transitions
-from rnnkit.text.schemes import Tag
-from rnnkit.text.tags import read_tag_list, resolve
 
 
 def _also_symbolic(method: Callable) -> Callable:
@@ -78,15 +76,18 @@ class CRF(keras.layers.Layer):
     [crf(emissions), crf.token_confidence(emissions)])`. There, the mask that the emissions carry counts, as it does for
     the tags. Everywhere else, pass the mask.
 
-    With `constraints`, a sequence that breaks the scheme has probability zero, in the loss and in every decoder:
+    With `constraints`, a sequence that breaks them has probability zero, in the loss and in every decoder. They are the
+    names of the tags, whose scheme says what may follow what, or the moves themselves:
 
-        BIO     "I-x" follows only "B-x" or "I-x"
-        BIOES   in addition, "B-x" and "I-x" continue with "I-x" or "E-x", and "S-x" is an entity of one token
-        IOB1    "B-x" follows only "B-x" or "I-x"
+        ["O", "B-PER", "I-PER"]         the scheme BIO: "I-x" follows only "B-x" or "I-x"
+        table                           (num_tags, num_tags): whether the tag of the column may follow that of the row
+        (start, table, end)             in addition, (num_tags,): whether a tag may be the first one, or the last one
+        [("start", 0), (0, 1), ...]     pairs of the numbers of tags, of which the second may follow the first
 
     Emissions of minus infinity rule out a tag at a step in the same way. A sequence that is impossible has
     log-likelihood minus infinity, with a gradient of zero: if `fit` shows a loss of infinity, a label is illegal. Check
-    the data; the weights are not damaged.
+    the data; the weights are not damaged. If all sequences of a row are impossible, its log-likelihood, log partition
+    and scores are minus infinity; its tags, marginals, confidences and entropy are zeros.
 
     Under a mixed policy, everything is computed in float32, as sums over time need it. The work grows with time times
     num_tags squared, times n in `n_best`; the memory for likelihood, its gradient and decoding grows only with time
@@ -95,10 +96,15 @@ class CRF(keras.layers.Layer):
     Args:
         num_tags: how many tags there are.
         constraints: names of all tags in their order, such as `["O", "B-PER", "I-PER"]`. The empty string, the padding
-            of a `rnnkit.text.Vocabulary`, is a tag that is never predicted. Defaults to `None`, which allows every
-            sequence.
-        scheme: `"BIO"`, `"BIOES"` or `"IOB1"`. Defaults to `None`, which takes BIOES if any tag begins with E or S, and
-            BIO otherwise.
+            of a `rnnkit.text.Vocabulary`, is a tag that is never predicted. Or a table of zeros and ones, as an array,
+            a tensor or lists; or start, table and end, which `rnnkit.text.legal_transitions` returns; or a list of
+            tuples, the allowed moves. Without any move from "start" or to "end", a sequence may start or end with each
+            tag. Defaults to `None`, which allows every sequence.
+        scheme: the scheme of the names, one of those of `rnnkit.text.find_scheme`, such as `"BILOU"` or `"BMES, type
+            first"`; or `"auto"`, which finds it. Defaults to `None`, which takes BIOES if any tag begins with E or S,
+            and BIO otherwise.
+        ignore: names that are no tags, but special labels, such as `["[CLS]", "X"]`. They are never predicted: mask
+            their tokens. Defaults to `()`.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
@@ -110,9 +116,9 @@ class CRF(keras.layers.Layer):
 
     Raises:
         ValueError: num_tags is not a positive integer; constraints are not num_tags different tags of the scheme, or
-            some tag or some length could never occur; emissions, tags or mask have the wrong shape; tags are not from 0
-            to num_tags - 1 (detected only outside a compiled function; inside, such a row has log-likelihood minus
-            infinity).
+            some tag or some length could never occur, or they are no table and no moves of num_tags tags; emissions,
+            tags or mask have the wrong shape; tags are not from 0 to num_tags - 1 (detected only outside a compiled
+            function; inside, such a row has log-likelihood minus infinity).
 
     Example:
 
@@ -139,20 +145,24 @@ class CRF(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_tags: int, constraints: Sequence[str] | None = None, scheme: str | None = None, **kwargs: Any
+        self,
+        num_tags: int,
+        constraints: Any = None,
+        scheme: str | None = None,
+        ignore: Sequence[str] = (),
+        **kwargs: Any,
     ):
         kwargs.pop("autocast", None)
         super().__init__(autocast=False, **kwargs)  # half precision would round emissions of float32
         self.num_tags = check_positive_integer("CRF", "num_tags", num_tags)
-        self.constraints = None if constraints is None else list(constraints)
-        self.scheme = scheme
+        self.constraints, self.scheme, self.ignore = None, scheme, list(ignore)
         self.supports_masking = True
         self._output = "decode.tags"  # what the last call returned, for `compute_mask`
-        self._legal = None if self.constraints is None else legal_moves(self.constraints, self.num_tags, scheme)
-        if constraints is None and scheme is not None:
-            raise ValueError(
-                f"CRF expected constraints, the names of all tags, along with scheme={scheme!r}, received none."
-            )
+        self._legal = None
+        if constraints is not None or scheme is not None or self.ignore:
+            self._legal = allowed_moves(constraints, self.num_tags, scheme, self.ignore)
+            named = is_names(constraints)
+            self.constraints = [str(name) for name in constraints] if named else [x.tolist() for x in self._legal]
 
     def build(self, emissions_shape: Shape) -> None:
         shapes = {"start": (self.num_tags,), "transitions": (self.num_tags, self.num_tags), "end": (self.num_tags,)}
@@ -368,7 +378,7 @@ class CRF(keras.layers.Layer):
         References:
             Culotta and McCallum, "Confidence estimation for information extraction", 2004.
         """
-        if self.constraints is None:
+        if self.constraints is None or not is_names(self.constraints):
             raise ValueError(
                 f"Layer {self.name!r} expected the names of its tags for entity_confidence, as they say where an "
                 "entity begins, received none: make it as CRF(num_tags, constraints=names). token_confidence needs no "
@@ -376,7 +386,7 @@ class CRF(keras.layers.Layer):
             )
         chain = self._chain_without_gradient(emissions, mask)
         tags = linear_chain.in_order(chain, linear_chain.best_path(chain).tags)
-        goes_on, alike = map(ops.convert_to_tensor, self._entities())
+        goes_on, alike = map(ops.convert_to_tensor, entities(self.constraints, self.scheme, self.ignore))
         return chain.put_back(linear_chain.run_probabilities(chain, tags, goes_on, alike))[..., 0]
 
     @_also_symbolic
@@ -427,21 +437,12 @@ class CRF(keras.layers.Layer):
         """
         chain = self._chain_without_gradient(emissions, mask)
         start, transitions, end = self._possible(*map(ops.zeros_like, (chain.start, chain.transitions, chain.end)))
-        p = linear_chain.marginals(chain)
+        p = ops.where(chain.emissions > IMPOSSIBLE / 2, linear_chain.marginals(chain), IMPOSSIBLE)
         return linear_chain.best_path(chain._replace(emissions=p, start=start, transitions=transitions, end=end))
 
     def get_config(self) -> Config:
-        own = {"num_tags": self.num_tags, "constraints": self.constraints, "scheme": self.scheme}
+        own = {"num_tags": self.num_tags, "constraints": self.constraints, "scheme": self.scheme, "ignore": self.ignore}
         return {**super().get_config(), **own}
-
-    def _entities(self):
-        """Whether the tag of the column continues the entity of the row's, and whether both have one type."""
-        outside = Tag("O", "")
-        scheme = resolve(self.scheme, self.constraints)
-        tags = [tag or outside for tag in read_tag_list("CRF", self.constraints, scheme)]
-        goes_on = [[after.goes_on_after(before) for after in tags] for before in tags]
-        alike = [[(a.role == "O", a.type) == (b.role == "O", b.type) for b in tags] for a in tags]
-        return np.array(goes_on), np.array(alike)
 
     def _checked(self, emissions, mask):
         """Emissions in the precision of the recursion, and the boolean mask."""
@@ -516,33 +517,3 @@ _AXES = {  # of each result
     "log_partition": ("batch",),
     "entropy": ("batch",),
 }
-
-
-def legal_moves(
-    names: Sequence[str], num_tags: int, scheme: str | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Says which tags may be first `(num_tags,)`, follow a tag `(num_tags, num_tags)`, and be last: boolean arrays."""
-    names = list(names)
-    if len(names) != num_tags:
-        raise ValueError(
-            f"CRF expected constraints to be the names of its {num_tags} tags, received {len(names)}: {names!r}. "
-            "Padding needs no tag, only a mask."
-        )
-    if scheme is None:
-        scheme = "BIOES" if any(str(name).startswith(("E-", "S-")) for name in names) else "BIO"
-    first, moves, last = legal_transitions(names, scheme)
-    reached, leading = first, last
-    for _ in names:
-        reached, leading = reached | (reached @ moves), leading | (moves @ leading)
-    lost = [name for name, used in zip(names, reached & leading, strict=True) if name and not used]
-    if lost:
-        raise ValueError(
-            f"CRF expected constraints in which every tag can occur, received {names!r}, where no {scheme} sequence "
-            f"contains {lost!r}: give the scheme, or convert the tags of another one first."
-        )
-    if not (first & last & np.diag(moves)).any():
-        raise ValueError(
-            f"CRF expected constraints under which a sequence of any length is possible, received {names!r}: 'O' is "
-            "missing, or a tag for an entity of one token."
-        )
-    return first, moves, last

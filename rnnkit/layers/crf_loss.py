@@ -21,8 +21,8 @@ class CRFLoss(keras.losses.Loss):
 
         - sum over t of w_t ln p(y_t | y_s of all s < t with w_s > 0)
 
-    This is -ln p(y) if all weights are one. A token of weight 0 has no label, but stays part of its sequence; to take it
-    out, mask it.
+    This is -ln p(y) if all weights are one. A token of weight 0 has no label, but stays in its sequence; a mask takes
+    it out.
 
     With `label_smoothing`, the loss is the cross-entropy between the model and a distribution over sequences that is
     smoothed at each step, by q_t(k) = (1 - label_smoothing) [y_t = k] + label_smoothing / num_tags, and restricted to

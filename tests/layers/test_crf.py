@@ -10,7 +10,8 @@ import pytest
 from keras import ops
 
 from rnnkit import backend
-from rnnkit.layers import CRF, LSTM, CRFLoss, crf, crf_origin
+from rnnkit.layers import CRF, LSTM, CRFLoss, crf_origin
+from rnnkit.text import legal_transitions
 from tests import crf_oracle, oracles
 from tests.layer_checks import EAGER, MASKS, stateless, to_numpy
 
@@ -370,7 +371,7 @@ def test_long_and_wide(time, num_tags):
 def test_a_thousand_steps_lose_nothing():
     """With constraints, tags that are ruled out and a mask with holes: marginals, gradients and the best sequence."""
     names, time = ["O", "B-X", "I-X", "B-Y", "I-Y"], 1000
-    layer, legal = randomized(CRF(5, names)), crf.legal_moves(names, 5)
+    layer, legal = randomized(CRF(5, names)), legal_transitions(names)
     rng = np.random.default_rng(0)
     emissions = rng.normal(scale=3.0, size=(3, time, 5)).astype("float32")
     emissions[rng.random(emissions.shape) < 0.2 * (np.arange(5) > 0)] = -np.inf  # O is always possible
@@ -675,11 +676,11 @@ def test_symbolic_shapes_equal_eager_ones():
         ((2, ["O", "O"]), "each tag once, received 'O' twice"),
         ((3, ["O", "B-X", "<pad>"]), "a tag such as 'O', 'B-PER' or 'I-PER', received '<pad>'"),
         ((3, ["O", "B-X", 7]), "received 7"),
-        ((3, ["O", "B-X", "E-X"], "BIO"), "prefixes O, B, I, received 'E-X'"),
+        ((3, ["O", "B-X", "E-X"], "BIO"), "scheme 'BIO', received 'E-X' .* pass scheme='BIOES'"),
         ((3, ["O", "I-X", "B-Y"]), r"no BIO sequence contains \['I-X'\]: give the scheme"),
         ((3, ["O", "B-X", "S-Y"]), r"no BIOES sequence contains \['B-X'\]"),
         ((2, ["B-X", "E-X"]), "a sequence of any length is possible, .* 'O' is missing"),
-        ((2, ["O", "B-X"], "IO"), "expected tags with the prefixes O, I, received .B-X."),
+        ((2, ["O", "B-X"], "IO"), "scheme 'IO', received 'B-X' .* pass scheme='BIO'"),
         ((2, None, "BIO"), "expected constraints, the names of all tags, along with scheme='BIO'"),
     ],
 )
