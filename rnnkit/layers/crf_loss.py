@@ -8,7 +8,7 @@ from keras import ops
 
 from rnnkit.annotations import Config, Dtype, Tensor
 from rnnkit.arguments import agree, check_rate
-from rnnkit.layers.crf_callers import refuse_class_weight
+from rnnkit.layers.crf_callers import check_training
 from rnnkit.layers.crf_origin import origin_of
 
 
@@ -28,7 +28,9 @@ class CRFLoss(keras.losses.Loss):
     smoothed at each step, by q_t(k) = (1 - label_smoothing) [y_t = k] + label_smoothing / num_tags, and restricted to
     the legal sequences. Labels may also be such distributions themselves: see `CRF.log_likelihood`.
 
-    Keras's `class_weight` is for one label per row. `fit` raises an error if it receives it: use `tag_weights`.
+    Keras's `class_weight` is for one label per row: use `tag_weights` instead. Metrics have to compare tags, which is
+    what a CRF returns, as `rnnkit.metrics.MaskedAccuracy`, `EntityF1` and `keras.metrics.Accuracy()` do; the string
+    "accuracy" makes Keras take the tags for scores. Training and evaluation raise an error for both.
 
     Args:
         reduction: how the values become one, as in every Keras loss. Defaults to `"sum_over_batch_size"`, the mean over
@@ -52,8 +54,9 @@ class CRFLoss(keras.losses.Loss):
 
     Raises:
         ValueError: tag_weights or label_smoothing are not of this kind; y_pred does not come directly from a CRF, or
-            that layer is gone; sample_weight has another shape; there are weights of tokens, of tags or label_smoothing
-            along with labels that they don't go with.
+            that layer is gone; sample_weight has another shape; weights of tokens, weights of tags or label_smoothing
+            are given along with labels that they don't go with; the model is trained with a class_weight, or it has
+            metrics of scores.
 
     Example:
 
@@ -86,8 +89,7 @@ class CRFLoss(keras.losses.Loss):
         self.label_smoothing = check_rate("CRFLoss", "label_smoothing", label_smoothing)
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        if sample_weight is not None:
-            refuse_class_weight()
+        check_training(y_pred)
         origin = origin_of(y_pred)
         if origin is None and _only_shapes_matter():
             return super().__call__(*[ops.zeros_like(y_pred[:, 0], dtype="float32")] * 2)

@@ -219,14 +219,6 @@ def test_smoothed_labels_and_distributions_in_a_model():
     assert 0 < model.test_on_batch(X, q) < loss
 
 
-@pytest.mark.parametrize("method", ["fit", "train_on_batch"])
-def test_a_class_weight_is_refused(method):
-    model, _ = tagger()
-    getattr(model, method)(X, Y)
-    with pytest.raises(ValueError, match=r"no class_weight, .*as CRFLoss\(tag_weights={0: 0.5, 2: 3.0}\)"):
-        getattr(model, method)(X, Y, class_weight={0: 0.5, 2: 3.0})
-
-
 def test_the_loss_keeps_its_settings():
     for settings in (
         {"tag_weights": {0: 0.5, 2: 3.0}, "label_smoothing": 0.0},
