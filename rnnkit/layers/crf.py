@@ -110,6 +110,8 @@ class CRF(keras.layers.Layer):
     Call arguments:
         emissions: tensor `(batch, time, num_tags)`, on any scale (logits: no softmax).
         mask: boolean tensor `(batch, time)`, True at unmasked steps. Defaults to `None`: all steps.
+        output, tags, weights, n, emissions_mask: what the other methods pass on inside a functional model. Call the
+            methods instead.
 
     Returns:
         The tags of `decode`, int32 `(batch, time)`, 0 where the mask is False.

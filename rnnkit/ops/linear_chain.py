@@ -66,7 +66,10 @@ class Chain(NamedTuple):
 
     def at_last(self, values: Tensor) -> Tensor:
         """Returns what `(time, n, batch)` holds at the last step of each chain, `(n, batch)`; 0 for empty rows."""
-        return ops.sum(ops.where(self.is_last, values, 0.0), axis=0)
+        if self.order is None:
+            return values[-1]
+        last = ops.take_along_axis(values, ops.maximum(self.lengths - 1, 0)[None, None], axis=0)[0]
+        return ops.where(self.lengths > 0, last, 0.0)
 
     def total(self, shifts: Tensor, last: Tensor) -> Tensor:
         """Returns scores of whole sequences, `(n, batch)`: all shifts, and the scores after the last; 0 for empty rows.
