@@ -13,7 +13,8 @@ part has not risen for a few epochs, and the best weights are kept. They are tho
 the F1 to report is that of a third file, given to --predict.
 
 `--predict` writes a copy of a file, byte for byte the same except for two columns: the predicted tags, instead of its
-own if it has any, and at the end of the line how sure the tagger is of each, its probability in the CRF.
+own if it has any, and at the end of the line how sure the tagger is: at each token of an entity the probability that it
+is one, of this type and from this token to that one; elsewhere, that the token is in none.
 """
 
 import argparse
@@ -26,7 +27,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import ops
 
 from rnnkit import layers
 from rnnkit.metrics import EntityF1
@@ -143,12 +143,13 @@ def report(true, found, scheme):
 class Tagger:
     """A BiLSTM-CRF and what a file needs beside it: `about` has the vocabularies, the scheme and the columns."""
 
-    def __init__(self, about, model=None):
+    def __init__(self, about, tagger=None):
         self.about = about
         self.features = Vocabulary([about["features"]], unknown=UNKNOWN)
         self.tags = Vocabulary([about["tags"]])  # number 0, the padding, is a tag that the CRF never predicts
-        self.model = model or bilstm_crf(len(self.features), self.tags.tokens, about["scheme"])
-        self.emissions = keras.Model(self.model.input, self.model.get_layer("emissions").output)
+        if tagger is None:
+            self.model, tagger = bilstm_crf(len(self.features), self.tags.tokens, about["scheme"])
+        self.tagger = tagger
 
     @classmethod
     def of(cls, train, dev):
@@ -172,7 +173,7 @@ class Tagger:
         return cls(about, keras.saving.load_model(path, compile=False))
 
     def save(self, path):
-        self.model.save(path)
+        self.tagger.save(path)
         with zipfile.ZipFile(path, "a") as file:
             file.writestr(ABOUT, json.dumps(self.about))
 
@@ -195,19 +196,16 @@ class Tagger:
         )
 
     def tag(self, sentences):
-        """For each sentence the list of its tags, and that of their probabilities."""
-        crf, order = self.model.get_layer("crf"), sorted(range(len(sentences)), key=lambda k: len(sentences[k]))
+        """For each sentence the list of its tags, and that of their confidences."""
+        order = sorted(range(len(sentences)), key=lambda k: len(sentences[k]))
         tags, confidences = [None] * len(order), [None] * len(order)
         for begin in range(0, len(order), BATCH):
             rows = order[begin : begin + BATCH]
-            features = self.encode([sentences[row] for row in rows])
-            emissions, mask = self.emissions(features), features[:, :, 0] > 0
-            best = ops.convert_to_numpy(crf.decode(emissions, mask).tags)
-            marginals = np.take_along_axis(ops.convert_to_numpy(crf.marginals(emissions, mask)), best[..., None], -1)
-            for row, numbers, probabilities in zip(rows, best, marginals[..., 0], strict=True):
+            results = self.tagger.predict_on_batch(self.encode([sentences[row] for row in rows]))
+            for row, numbers, sure in zip(rows, *results, strict=True):
                 length = len(sentences[row])
                 tags[row] = [self.tags.tokens[number] for number in numbers[:length]]
-                confidences[row] = probabilities[:length].tolist()
+                confidences[row] = sure[:length].tolist()
         return tags, confidences
 
     def encode(self, sentences):
@@ -216,7 +214,7 @@ class Tagger:
 
 
 def bilstm_crf(features, tags, scheme):
-    """From the numbers of the features of each word to the best sequence of tags."""
+    """From the features of each word to the best tags: a model to train, and one that gives confidences too."""
     numbers = keras.Input((None, FEATURES), dtype="int32")
     mask = numbers[:, :, 0] > 0
     vectors = keras.layers.Embedding(
@@ -225,9 +223,10 @@ def bilstm_crf(features, tags, scheme):
     words = keras.layers.Reshape((-1, FEATURES * WIDTH))(vectors(numbers))
     lstm = layers.Bidirectional(layers.LSTM(UNITS, return_sequences=True))
     h = lstm(keras.layers.Dropout(0.5)(words), mask=mask)
-    emissions = keras.layers.Dense(len(tags), name="emissions")(keras.layers.Dropout(0.5)(h))
-    crf = layers.CRF(len(tags), constraints=tags, scheme=scheme, name="crf")
-    return keras.Model(numbers, crf(emissions, mask=mask))
+    emissions = keras.layers.Dense(len(tags))(keras.layers.Dropout(0.5)(h))
+    crf = layers.CRF(len(tags), constraints=tags, scheme=scheme)
+    best = crf(emissions, mask=mask)
+    return keras.Model(numbers, best), keras.Model(numbers, [best, crf.entity_confidence(emissions, mask)])
 
 
 def sentence_features(words):
