@@ -353,7 +353,7 @@ def test_groups_of_beams_say_different_things():
         ({"constrain": decoding.Moves(np.ones((3, 3)))}, "a vocabulary of 3 tokens"),
         ({"constrain": decoding.Trie([[7]])}, "a vocabulary with the token 7"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
 def test_what_cannot_be_asked_for_is_refused(control, message):
     with pytest.raises(ValueError, match=message):

@@ -55,7 +55,7 @@ def test_accuracy_as_a_word(metrics, mask):
         keras.metrics.F1Score(),
         keras.metrics.sparse_categorical_crossentropy,
     ],
-    ids=str,
+    ids=["name", "metric", "F1", "function"],
 )
 def test_metrics_of_scores(metric):
     with pytest.raises(ValueError, match="metrics of tags, which is what a CRF returns, received"):
