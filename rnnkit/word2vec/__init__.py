@@ -7,10 +7,26 @@
 | `skip_gram_pairs` | the pairs that skip-gram learns from |
 | `keep_probability` | how often subsampling keeps a word |
 | `negative_probability` | how often a word is drawn as a negative sample |
+| `load_word2vec_format`, `save_word2vec_format` | files of word vectors, as word2vec, gensim and GloVe have them |
+| `subwords`, `subword_buckets`, `fnv1a` | the n-grams of a word, and the buckets that FastText hashes them into |
 """
 
+from rnnkit.word2vec.files import load_word2vec_format, save_word2vec_format
 from rnnkit.word2vec.layers import CBOW, SkipGram
 from rnnkit.word2vec.model import Word2Vec
 from rnnkit.word2vec.sampling import keep_probability, negative_probability, skip_gram_pairs
+from rnnkit.word2vec.subwords import fnv1a, subword_buckets, subwords
 
-__all__ = ["CBOW", "SkipGram", "Word2Vec", "keep_probability", "negative_probability", "skip_gram_pairs"]
+__all__ = [
+    "CBOW",
+    "SkipGram",
+    "Word2Vec",
+    "fnv1a",
+    "keep_probability",
+    "load_word2vec_format",
+    "negative_probability",
+    "save_word2vec_format",
+    "skip_gram_pairs",
+    "subword_buckets",
+    "subwords",
+]
