@@ -174,7 +174,7 @@ def check_words_and_vectors(owner: str, words: Iterable[str], vectors: ArrayLike
 
 
 @contextmanager
-def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """Opens a file to write, which has its name only once everything is written; `.gz` is compressed.
 
     Args:

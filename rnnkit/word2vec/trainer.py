@@ -8,6 +8,9 @@ for whole blocks of neighboring centers at once, which is faster: they are for t
 The centers of a block share their contexts and their negatives: the scores of all its pairs are one matrix product, and
 the window is a band of it. A batch of blocks is one step of gradient descent.
 
+With sub-words, the vector of a word is the mean of several rows: the rows of a batch are few, and one product of a
+sparse matrix with them makes the vectors of its words, another hands the gradients back.
+
 Each of the two threads turns the vectors of half of a batch's blocks into gradients. Then one thread moves the vectors,
 and the other the context vectors. They never write to the same place, and they wait for each other after both parts:
 the result does not depend on which is faster.
@@ -15,13 +18,12 @@ the result does not depend on which is faster.
 
 from queue import SimpleQueue
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-FIRST_RATE = {"skip_gram": 0.025, "cbow": 0.05}  # the learning rate of the first token, as in word2vec.c
-LAST_RATE = 1e-4  # and of the last token; it falls linearly in between
+RATES = {"skip_gram": (0.025, 1e-4), "cbow": (0.05, 1e-4)}  # the learning rates of word2vec.c
 LONGEST_STEP = 1.0  # no vector moves farther than this in one batch
 LARGEST_WINDOW = 50  # the table of windows grows with its cube
 STRETCH = 2**17  # tokens that are prepared together
@@ -36,7 +38,23 @@ class Shape(NamedTuple):
     batch: int  # blocks in one step of gradient descent
 
 
-SHAPES = {"skip_gram": Shape(block=24, shared=20, batch=96), "cbow": Shape(block=16, shared=8, batch=256)}
+SHAPES = {
+    "skip_gram": [  # for vocabularies up to a size
+        (500, Shape(block=4, shared=40, batch=24)),
+        (2000, Shape(block=8, shared=40, batch=96)),
+        (np.inf, Shape(block=24, shared=20, batch=96)),
+    ],
+    "cbow": [(np.inf, Shape(block=16, shared=8, batch=256))],
+}
+
+
+def shape_for(architecture, words):
+    """The sizes of a batch for a vocabulary.
+
+    The fewer words there are, the more often each occurs in a batch, where all its gradients are taken at the same
+    place, and the more the negatives of a block are the same words: a small vocabulary needs small batches and blocks.
+    """
+    return next(shape for most, shape in SHAPES[architecture] if words <= most)
 
 
 class Trainer:
@@ -44,18 +62,17 @@ class Trainer:
 
     Args:
         model: the `Word2Vec`, for its settings.
-        vectors, context_vectors: float32 (vocabulary, dimensions), trained in place.
-        keep: the probability that an occurrence of a word is kept (vocabulary,).
-        negative: the probability that a word is drawn as a negative (vocabulary,).
-        rng: the NumPy generator of all random draws.
+        state: the `State`, whose tables are trained in place, and whose generator makes all random draws.
+        rates: the learning rates of the first and of the last token; in between, it falls linearly.
     """
 
-    def __init__(self, model, vectors, context_vectors, keep, negative, rng):
-        self.vectors, self.context_vectors, self.rng = vectors, context_vectors, rng
-        self.shape, self.window = SHAPES[model.architecture], model.window
-        self.first_rate = FIRST_RATE[model.architecture]
-        self.keep = keep.astype(np.float32)
-        self.cumulative = np.cumsum(negative)
+    def __init__(self, model, state, rates):
+        self.rows, self.context_vectors, self.rng = state.rows, state.context_vectors, state.rng
+        self.shape, self.window = shape_for(model.architecture, len(state.vocabulary)), model.window
+        self.rates = rates
+        self.means = None if state.means is None else MeansOfRows(state.means)
+        self.keep = state.keep(model.sample).astype(np.float32)
+        self.cumulative = np.cumsum(state.negative())
         # A block shares its negatives: each center gets `shared` of them, where word2vec.c draws `negatives`. Weighted
         # by negatives / shared, they have the same expected loss, with the same gradient.
         share = np.float32(model.negatives / self.shape.shared)
@@ -64,7 +81,7 @@ class Trainer:
         # One batch's vectors, then their gradients: allocating memory for each batch would cost time.
         widths = self.shape.block, bands.shape[1], self.shape.shared
         ids = self.architecture.ids(*(np.empty((self.shape.batch, width), np.int32) for width in widths))
-        self.space = [np.empty((*each.shape, vectors.shape[1]), np.float32) for each in ids]
+        self.space = [np.empty((*each.shape, model.dimensions), np.float32) for each in ids]
 
     def train(self, documents, start, end):
         """Trains on documents, from `start` to `end` of the whole training (0 to 1); returns the measured losses."""
@@ -77,14 +94,18 @@ class Trainer:
         batches = []  # sorted here: two threads that sort would wait for the interpreter's lock
         for first in range(0, len(centers), self.shape.batch):
             rows = slice(first, first + self.shape.batch)
-            of_words = sums_by_word(vector_ids[rows]), sums_by_word(context_ids[rows])
-            batches.append(Batch(vector_ids[rows], context_ids[rows], windows[rows], *of_words))
+            of_words, of_context_words = sums_by_word(vector_ids[rows]), sums_by_word(context_ids[rows])
+            means, ids = None, vector_ids[rows]
+            if self.means is not None:
+                means, ids = self.means.of(of_words[0]), places_of(*of_words).reshape(ids.shape)
+            batches.append(Batch(ids, context_ids[rows], windows[rows], of_words, of_context_words, means))
         losses = []
         with SecondThread() as second_thread:
             for number, batch in enumerate(batches):
                 place = start + (end - start) * number * self.shape.batch / len(centers)
-                rate = self.first_rate + (LAST_RATE - self.first_rate) * place
-                loss = self.step(batch, rate, second_thread, measure=number % MEASURE_EVERY == 0)
+                rate = self.rates[0] + (self.rates[1] - self.rates[0]) * place
+                measure = number % MEASURE_EVERY == 0 or not losses  # a batch without a pair has no loss
+                loss = self.step(batch, rate, second_thread, measure)
                 if loss is not None:
                     losses.append(loss)
         return losses
@@ -93,17 +114,21 @@ class Trainer:
         """Takes one step of gradient descent on both tables; returns the mean loss if it is measured."""
         count = len(batch.windows)
         v, u = (vectors[:count] for vectors in self.space)
+        vectors = self.rows if batch.means is None else batch.means.vectors(self.rows, second_thread)
 
         def gradients(part):
-            np.take(self.vectors, batch.vector_ids[part], axis=0, out=v[part], mode="clip")
+            np.take(vectors, batch.vector_ids[part], axis=0, out=v[part], mode="clip")
             np.take(self.context_vectors, batch.context_ids[part], axis=0, out=u[part], mode="clip")
             return self.architecture.gradients(v[part], u[part], batch.windows[part], measure)
 
         half = count // 2
         second_thread.start(gradients, slice(half))
         losses = gradients(slice(half, None)), second_thread.result()
-        second_thread.start(descend, self.context_vectors, batch.of_context_words, u, rate)
-        descend(self.vectors, batch.of_words, v, rate)
+        second_thread.start(descend, self.context_vectors, *batch.of_context_words, u, rate)
+        if batch.means is None:
+            descend(self.rows, *batch.of_words, v, rate)
+        else:
+            descend(self.rows, *batch.means.of_rows(batch.of_words[1]), v, rate)
         second_thread.result()
         if measure:
             total, counted = np.sum(losses, axis=0)
@@ -169,11 +194,63 @@ def band_table(block, window):
 class Batch(NamedTuple):
     """A batch of blocks: everything about a step that does not depend on the vectors."""
 
-    vector_ids: np.ndarray  # the words whose vectors are used (blocks, ...)
+    vector_ids: np.ndarray  # the words whose vectors are used (blocks, ...); with `means`, their places in `of_words`
     context_ids: np.ndarray  # the words whose context vectors are used (blocks, ...)
     windows: np.ndarray  # rows of the `band_table` (blocks, block)
-    of_words: tuple  # `sums_by_word(vector_ids)`
+    of_words: tuple  # `sums_by_word` of the words whose vectors are used
     of_context_words: tuple  # `sums_by_word(context_ids)`
+    means: Any = None  # the `MeansOfBatch` of `of_words`, with sub-words
+
+
+class MeansOfRows:
+    """The matrix of all words that makes their vectors from rows, cut to the words of each batch."""
+
+    def __init__(self, means):
+        self.means = means
+        self.used, self.places = np.zeros(means.shape[1], bool), np.empty(means.shape[1], np.int32)
+
+    def of(self, words):
+        """The `MeansOfBatch` of some words."""
+        means = self.means[words]
+        self.used[means.indices] = True
+        rows = np.flatnonzero(self.used)
+        self.used[rows] = False
+        self.places[rows] = np.arange(len(rows))
+        places, shape = self.places[means.indices], (len(words), len(rows))
+        ones = csr_array((np.ones(len(places), np.float32), places, means.indptr), shape=shape)
+        return MeansOfBatch(rows, csr_array((means.data, places, means.indptr), shape=shape), ones.T)
+
+
+class MeansOfBatch(NamedTuple):
+    """The rows that the words of a batch have, and the matrix that makes their vectors from them."""
+
+    rows: np.ndarray
+    means: csr_array  # (words, rows)
+    sums: Any  # (rows, words): 1 for each row of a word
+
+    def vectors(self, table, second_thread):
+        """The vectors of the words, half of them from each thread."""
+        rows, half = table.take(self.rows, axis=0), self.means.shape[0] // 2
+        second_thread.start(self.means[:half].__matmul__, rows)
+        second = self.means[half:] @ rows
+        return np.concatenate([second_thread.result(), second])
+
+    def of_rows(self, sums):
+        """What `descend` takes: the rows, and a function that sums up the gradients of each.
+
+        As in FastText, and as with the window of CBOW, each row moves by the whole gradient of the mean.
+        """
+        return self.rows, Chain(self.sums, sums)
+
+
+class Chain(NamedTuple):
+    """Two matrices, of which the second is applied first."""
+
+    first: Any
+    second: Any
+
+    def __matmul__(self, rows):
+        return self.first @ (self.second @ rows)
 
 
 class SkipGramGradients:
@@ -272,7 +349,7 @@ def sum_of_losses(scores, sign, half_weights):
     return float(np.sum(2 * half_weights * np.logaddexp(0, -sign * scores)))
 
 
-def descend(table, words_and_sums, gradients, rate):
+def descend(table, words, sums, gradients, rate):
     """table[word] -= rate * (sum of the gradients of that word), for all words of a batch at once.
 
     The step of a word that occurs often in a batch is the sum of many gradients, all taken at the same place. It can
@@ -281,11 +358,10 @@ def descend(table, words_and_sums, gradients, rate):
 
     Args:
         table: float32 (vocabulary, dimensions), changed in place.
-        words_and_sums: the `sums_by_word` of the batch's word ids.
+        words, sums: the `sums_by_word` of the batch's word ids.
         gradients: float32 (*shape of the word ids, dimensions).
         rate: the learning rate.
     """
-    words, sums = words_and_sums
     step = sums @ gradients.reshape(-1, table.shape[1])
     step *= np.float32(rate)
     length = np.vecdot(step, step)
@@ -302,6 +378,13 @@ def sums_by_word(ids):
     first = np.flatnonzero(words[1:] != words[:-1]) + 1
     first = np.concatenate([[0], first, [count]], dtype=np.int32)
     return words[first[:-1]], csr_array((np.ones(count, np.float32), order, first), shape=(len(first) - 1, count))
+
+
+def places_of(words, sums):
+    """The place in `words` of each id that `sums_by_word` was given."""
+    places = np.empty(sums.shape[1], np.int32)
+    places[sums.indices] = np.repeat(np.arange(len(words), dtype=np.int32), np.diff(sums.indptr))
+    return places
 
 
 def stretches(encoded):

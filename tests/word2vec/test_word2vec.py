@@ -12,6 +12,7 @@ from keras import ops
 
 from rnnkit.word2vec import Word2Vec, keep_probability, negative_probability, skip_gram_pairs, trainer
 from rnnkit.word2vec.layers import CBOW, SkipGram
+from rnnkit.word2vec.state import State
 
 TOPICS = [["cat", "dog", "cow", "horse"], ["red", "blue", "green", "white"]]
 
@@ -127,8 +128,8 @@ def test_one_batch_equals_the_loop_over_pairs(architecture):
         vector_ids, context_ids = kernel.ids(centers, contexts, negatives)
         of_v, of_u = v[vector_ids], u[context_ids]
         loss, count = kernel.gradients(of_v, of_u, rows, measure=True)
-        trainer.descend(v, trainer.sums_by_word(vector_ids), of_v, rate)
-        trainer.descend(u, trainer.sums_by_word(context_ids), of_u, rate)
+        trainer.descend(v, *trainer.sums_by_word(vector_ids), of_v, rate)
+        trainer.descend(u, *trainer.sums_by_word(context_ids), of_u, rate)
         np.testing.assert_allclose(v, v64 - rate * dv, atol=2e-6)
         np.testing.assert_allclose(u, u64 - rate * du, atol=2e-6)
         assert count == sum(len(window) if architecture == "skip_gram" else bool(window) for window in windows)
@@ -160,7 +161,7 @@ def test_rows_of_one_word_are_summed():
     gradients = rng.normal(size=(20, 5, 4)).astype("float32")
     expected = table.astype(float)
     np.add.at(expected, ids, -0.01 * gradients.astype(float))
-    trainer.descend(table, trainer.sums_by_word(ids), gradients, 0.01)
+    trainer.descend(table, *trainer.sums_by_word(ids), gradients, 0.01)
     np.testing.assert_allclose(table, expected, atol=1e-6)
 
 
@@ -169,7 +170,7 @@ def test_no_vector_moves_farther_than_the_longest_step():
     gradients = np.full((1000, 4), -50, "float32")
     gradients[-1] = -0.01
     sums = trainer.sums_by_word(np.array([1] * 999 + [2]))
-    trainer.descend(table, sums, gradients, 1.0)
+    trainer.descend(table, *sums, gradients, 1.0)
     assert np.linalg.norm(table[1]) == pytest.approx(trainer.LONGEST_STEP)
     np.testing.assert_allclose(table[2], 0.01)
     np.testing.assert_array_equal(table[0], 0)
@@ -220,9 +221,9 @@ def test_probabilities():
 
 def test_subsampling_and_negatives_follow_their_probabilities():
     counts = np.array([8000, 1500, 400, 100])
-    vectors = np.zeros((4, 3), "float32")
-    probabilities = keep_probability(counts, 0.05), negative_probability(counts)
-    subject = trainer.Trainer(small_model(), vectors, vectors, *probabilities, np.random.default_rng(0))
+    state = State.empty(3, 0, None).grown(list("abcd"))
+    state.counts[:] = counts
+    subject = trainer.Trainer(small_model(dimensions=3, sample=0.05), state, (0.1, 0.1))
     document = np.repeat(np.arange(4), counts * 5).astype("int32")
     tokens, lengths = subject.subsample([document[:20000], document[:0], document[20000:]])
     keep = keep_probability(counts, 0.05)
