@@ -165,6 +165,14 @@ def test_rows_of_one_word_are_summed():
     np.testing.assert_allclose(table, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("most", [5, 2**16, 2**16 + 1, 2**31 - 1])
+def test_ids_are_sorted_in_a_stable_way(most):
+    ids = np.random.default_rng(0).integers(0, most, 500).astype("int32") | 3
+    ids[::7] = ids[0]
+    np.testing.assert_array_equal(trainer.order_of(ids), np.argsort(ids, kind="stable"))
+    assert trainer.order_of(ids[:0]).shape == (0,)
+
+
 def test_no_vector_moves_farther_than_the_longest_step():
     table = np.zeros((3, 4), "float32")
     gradients = np.full((1000, 4), -50, "float32")
