@@ -171,7 +171,7 @@ def word2vec():
     larger, added = found["larger_text"], found["megabytes_added_by_training"]
     sizes = found["rnnkit_words_per_second_by_words_of_the_text"]
     speeds = [[f"{int(size):,}", *(f"{sizes[name][size]:,.0f}" for name in sizes)] for size in sizes["CBOW"]]
-    memory = results("word2vec_memory")
+    memory, subwords, small = results("word2vec_memory"), results("word2vec_subwords"), results("word2vec_small")
     megabytes = [
         [row["library"], f"{row['million_words']} million", f"{row['added_megabytes']:.0f}"] for row in memory["rows"]
     ]
@@ -193,6 +193,14 @@ gensim with two workers gives different vectors on each run; rnnkit gives the sa
 second by the size of the text, in equal epochs:
 
 {table(["words in the text", *sizes], speeds)}
+With sub-words of 3 to 6 letters, against gensim's FastText, in {subwords["epochs"]} epochs, {subwords["seeds"]} seeds
+(`python benchmarks/word2vec.py --subwords`):
+
+{word2vec_table(subwords["results"])}
+Skip-gram on small vocabularies whose similarities are known, as Spearman's rho, the median of {small["texts"]} texts
+(`python benchmarks/word2vec_small.py`). rnnkit takes smaller batches there, which costs speed:
+
+{small_table(small["rows"])}
 A text may be larger than memory: it is read once for the vocabulary and once per epoch. What training CBOW with
 {memory["dimensions"]} dimensions adds to the memory of a process that has loaded both libraries
 (`python benchmarks/word2vec_memory.py`):
@@ -201,6 +209,18 @@ A text may be larger than memory: it is read once for the vocabulary and once pe
 Skip-gram on the articles adds {added["rnnkit"]:.0f} MB, gensim's {added["gensim"]:.0f} MB:
 each of rnnkit's two threads has its own blocks to work in.
 """
+
+
+def small_table(rows):
+    lines = []
+    for row in rows:
+        scores, speeds = (
+            [statistics.median(run[what] for run in row[library]) for library in ("gensim", "rnnkit")]
+            for what in ("rho", "words_per_second")
+        )
+        cells = [f"{score:.3f}" for score in scores] + [f"{speeds[1] / speeds[0]:.2f}"]
+        lines.append([f"{row['words']:,}", row["setting"], *cells])
+    return table(["words", "", "rho of gensim", "rho of rnnkit", "words per second, ratio"], lines)
 
 
 def word2vec_table(found):

@@ -1,6 +1,6 @@
 """Word2Vec against gensim: words per second, WordSim-353 and analogies, on the same text with the same settings.
 
-    python benchmarks/word2vec.py [--seeds 3] [--epochs 10]
+    python benchmarks/word2vec.py [--seeds 3] [--epochs 10] [--subwords]
 
 Words per second are all words of the corpus, times the epochs, divided by the seconds from the token lists to the
 vectors: vocabulary and training, for both libraries. Runs alternate, and the ratio is the ratio of medians. gensim has
@@ -9,15 +9,20 @@ is (a first learning rate of 0.025), and against gensim with the 0.05 that rnnki
 the same one three times over, 1.36 million words, in a third of the epochs. rnnkit's words per second on a third of the
 text, on the text, and on the larger one, in equal epochs, show whether its cost is linear in the text. Memory is what
 training adds to the peak of a fresh process that has already loaded both libraries and the text.
+
+With --subwords, the rows are those of n-grams of 3 to 6 letters, against gensim's FastText with the same settings and
+the same learning rates, 0.025 for skip-gram and 0.05 for CBOW; its results are a file of their own.
 """
 
 import argparse
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from gensim.models import FastText
 from gensim.models import Word2Vec as GensimWord2Vec
 from harness import in_a_process_of_its_own, peak_megabytes, ratio, write_results
 
@@ -29,6 +34,7 @@ ROWS = {  # name: architecture, gensim's first learning rate
     "CBOW": ("cbow", 0.025),
     "CBOW, gensim at 0.05": ("cbow", 0.05),
 }
+SUBWORD_ROWS = {"skip-gram, sub-words": ("skip_gram", 0.025), "CBOW, sub-words": ("cbow", 0.05)}
 COPIES = 3  # of the text in the larger text
 EPOCHS_OF_SIZES = 2
 
@@ -38,14 +44,25 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--memory", choices=["rnnkit", "gensim"], help=argparse.SUPPRESS)
+    parser.add_argument("--subwords", action="store_true", help="measure the rows with sub-words, and only these")
     arguments = parser.parse_args()
     documents = wikipedia()
+    if arguments.subwords:
+        settings = documents, arguments.seeds, arguments.epochs, TRAIN_SUBWORDS
+        results = {name: measure(name, row, *settings) for name, row in SUBWORD_ROWS.items()}
+        report(results)
+        write_results(
+            "word2vec_subwords", ["numpy", "gensim"], seeds=arguments.seeds, epochs=arguments.epochs, results=results
+        )
+        return
     if arguments.memory:
         print(peak_of_training(arguments.memory, documents))
         return
-    results = {name: measure(name, documents, arguments.seeds, arguments.epochs) for name in ROWS}
+    results = {name: measure(name, row, documents, arguments.seeds, arguments.epochs) for name, row in ROWS.items()}
     epochs = max(1, arguments.epochs // COPIES)
-    larger = {name: measure(name, documents * COPIES, arguments.seeds, epochs) for name in ("skip-gram", "CBOW")}
+    larger = {
+        name: measure(name, ROWS[name], documents * COPIES, arguments.seeds, epochs) for name in ("skip-gram", "CBOW")
+    }
     sizes = words_per_second_by_size(documents)
     linux = sys.platform.startswith("linux")
     memory = {library: in_a_process_of_its_own("--memory", library) if linux else None for library in TRAIN}
@@ -64,26 +81,28 @@ def main():
     )  # fmt: skip
 
 
-def train_rnnkit(documents, seed, epochs, architecture, _):
-    return Word2Vec(architecture=architecture, seed=seed).fit(documents, epochs, progress=False).to_keyed_vectors()
+def train_rnnkit(documents, seed, epochs, architecture, _, subwords=None):
+    model = Word2Vec(architecture=architecture, seed=seed, subwords=subwords)
+    return model.fit(documents, epochs, progress=False).to_keyed_vectors()
 
 
-def train_gensim(documents, seed, epochs, architecture, first_rate):
+def train_gensim(documents, seed, epochs, architecture, first_rate, model=GensimWord2Vec):
     skip_gram = int(architecture == "skip_gram")
     settings = dict(vector_size=100, window=5, negative=5, min_count=5, sample=1e-3, alpha=first_rate, workers=2)
-    return GensimWord2Vec(documents, sg=skip_gram, seed=seed, epochs=epochs, **settings).wv
+    return model(sentences=documents, sg=skip_gram, seed=seed, epochs=epochs, **settings).wv
 
 
 TRAIN = {"gensim": train_gensim, "rnnkit": train_rnnkit}
+TRAIN_SUBWORDS = {"gensim": partial(train_gensim, model=FastText), "rnnkit": partial(train_rnnkit, subwords=(3, 6))}
 
 
-def measure(name, documents, seeds, epochs):
-    runs = {library: [] for library in TRAIN}
+def measure(name, row, documents, seeds, epochs, libraries=TRAIN):
+    runs = {library: [] for library in libraries}
     words = sum(map(len, documents)) * epochs
     for seed in range(1, seeds + 1):
-        for library, train in TRAIN.items():
+        for library, train in libraries.items():
             start = time.perf_counter()
-            vectors = train(documents, seed, epochs, *ROWS[name])
+            vectors = train(documents, seed, epochs, *row)
             seconds = time.perf_counter() - start
             runs[library].append(
                 {

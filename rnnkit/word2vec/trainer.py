@@ -28,6 +28,7 @@ LONGEST_STEP = 1.0  # no vector moves farther than this in one batch
 LARGEST_WINDOW = 50  # the table of windows grows with its cube
 STRETCH = 2**17  # tokens that are prepared together
 MEASURE_EVERY = 64  # batches between two measurements of the loss
+ROWS_AT_A_TIME = 512  # that a thread moves: their vectors stay in its cache
 
 
 class Shape(NamedTuple):
@@ -128,7 +129,11 @@ class Trainer:
         if batch.means is None:
             descend(self.rows, *batch.of_words, v, rate)
         else:
-            descend(self.rows, *batch.means.of_rows(batch.of_words[1]), v, rate)
+            steps, rows = batch.means.steps(batch.of_words[1], v), batch.means.rows
+            second_thread.result()
+            half = len(rows) // 2
+            second_thread.start(move, self.rows, rows[:half], steps[:half], rate)
+            move(self.rows, rows[half:], steps[half:], rate)
         second_thread.result()
         if measure:
             total, counted = np.sum(losses, axis=0)
@@ -203,7 +208,7 @@ class Batch(NamedTuple):
 
 
 class MeansOfRows:
-    """The matrix of all words that makes their vectors from rows, cut to the words of each batch."""
+    """The matrix that makes the vectors of all words from their rows, cut to the words of each batch."""
 
     def __init__(self, means):
         self.means = means
@@ -211,46 +216,36 @@ class MeansOfRows:
 
     def of(self, words):
         """The `MeansOfBatch` of some words."""
-        means = self.means[words]
+        means, half = self.means[words], len(words) // 2
         self.used[means.indices] = True
         rows = np.flatnonzero(self.used)
         self.used[rows] = False
         self.places[rows] = np.arange(len(rows))
-        places, shape = self.places[means.indices], (len(words), len(rows))
-        ones = csr_array((np.ones(len(places), np.float32), places, means.indptr), shape=shape)
-        return MeansOfBatch(rows, csr_array((means.data, places, means.indptr), shape=shape), ones.T)
+        ones = np.ones(len(means.indices), np.float32)
+        sums = csr_array((ones, self.places[means.indices], means.indptr), shape=(len(words), len(rows))).T
+        return MeansOfBatch(means[:half], means[half:], rows, sums)
 
 
 class MeansOfBatch(NamedTuple):
-    """The rows that the words of a batch have, and the matrix that makes their vectors from them."""
+    """How the vectors of a batch's words are made from rows, and which rows their gradients belong to."""
 
-    rows: np.ndarray
-    means: csr_array  # (words, rows)
+    first_half: csr_array  # (words / 2, all rows)
+    second_half: csr_array
+    rows: np.ndarray  # those of the batch
     sums: Any  # (rows, words): 1 for each row of a word
 
     def vectors(self, table, second_thread):
         """The vectors of the words, half of them from each thread."""
-        rows, half = table.take(self.rows, axis=0), self.means.shape[0] // 2
-        second_thread.start(self.means[:half].__matmul__, rows)
-        second = self.means[half:] @ rows
+        second_thread.start(self.first_half.__matmul__, table)
+        second = self.second_half @ table
         return np.concatenate([second_thread.result(), second])
 
-    def of_rows(self, sums):
-        """What `descend` takes: the rows, and a function that sums up the gradients of each.
+    def steps(self, sums_by_word, gradients):
+        """The sum of the gradients of each row.
 
         As in FastText, and as with the window of CBOW, each row moves by the whole gradient of the mean.
         """
-        return self.rows, Chain(self.sums, sums)
-
-
-class Chain(NamedTuple):
-    """Two matrices, of which the second is applied first."""
-
-    first: Any
-    second: Any
-
-    def __matmul__(self, rows):
-        return self.first @ (self.second @ rows)
+        return self.sums @ (sums_by_word @ gradients.reshape(-1, gradients.shape[-1]))
 
 
 class SkipGramGradients:
@@ -352,22 +347,35 @@ def sum_of_losses(scores, sign, half_weights):
 def descend(table, words, sums, gradients, rate):
     """table[word] -= rate * (sum of the gradients of that word), for all words of a batch at once.
 
-    The step of a word that occurs often in a batch is the sum of many gradients, all taken at the same place. It can
-    overshoot, and grow from batch to batch. That is why no row moves farther than LONGEST_STEP: the vectors stay finite
-    whatever the text. On Wikipedia, few rows of a batch reach the bound.
-
     Args:
         table: float32 (vocabulary, dimensions), changed in place.
         words, sums: the `sums_by_word` of the batch's word ids.
         gradients: float32 (*shape of the word ids, dimensions).
         rate: the learning rate.
     """
-    step = sums @ gradients.reshape(-1, table.shape[1])
-    step *= np.float32(rate)
-    length = np.vecdot(step, step)
-    far = np.flatnonzero(length > LONGEST_STEP**2)
-    step[far] *= (LONGEST_STEP / np.sqrt(length[far]))[:, None]
-    table[words] = np.subtract(table.take(words, axis=0), step, out=step)
+    move(table, words, sums @ gradients.reshape(-1, table.shape[1]), rate)
+
+
+def move(table, rows, steps, rate):
+    """table[rows] -= rate * steps, where no row moves farther than LONGEST_STEP.
+
+    The step of a word that occurs often in a batch is the sum of many gradients, all taken at the same place. It can
+    overshoot, and grow from batch to batch. With the bound, the vectors stay finite whatever the text. On Wikipedia, few
+    rows of a batch reach it.
+
+    Args:
+        table: float32 (vocabulary, dimensions), changed in place.
+        rows: different rows of the table.
+        steps: float32 (rows, dimensions), overwritten.
+        rate: the learning rate.
+    """
+    for first in range(0, len(rows), ROWS_AT_A_TIME):
+        some, step = rows[first : first + ROWS_AT_A_TIME], steps[first : first + ROWS_AT_A_TIME]
+        step *= np.float32(rate)
+        length = np.vecdot(step, step)
+        far = np.flatnonzero(length > LONGEST_STEP**2)
+        step[far] *= (LONGEST_STEP / np.sqrt(length[far]))[:, None]
+        table[some] = np.subtract(table.take(some, axis=0), step, out=step)
 
 
 def sums_by_word(ids):

@@ -85,7 +85,7 @@ def test_a_step_equals_the_loop_in_float64():
     means = subject.means.of(found)
     with trainer.SecondThread() as second_thread:
         np.testing.assert_allclose(means.vectors(state.rows, second_thread), vectors[found], atol=1e-6)
-    trainer.descend(state.rows, *means.of_rows(sums), gradients, 0.01)
+    trainer.move(state.rows, means.rows, means.steps(sums, gradients), 0.01)
     for word, gradient in zip(ids.ravel(), gradients.reshape(-1, 5), strict=True):
         for row in rows_of[word]:
             before[row] -= 0.01 * gradient.astype(float)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from scipy.stats import spearmanr
 
 from rnnkit.word2vec import Word2Vec, keep_probability, negative_probability, skip_gram_pairs, trainer
 from rnnkit.word2vec.layers import CBOW, SkipGram
@@ -341,6 +342,35 @@ def test_one_dominating_word_stays_finite(architecture):
     model.fit(documents, epochs=5, progress=False)
     assert np.isfinite(model.vectors).all()
     assert np.abs(model.vectors).max() < 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words, epochs, sample", [(100, 5, 0), (200, 10, 1e-3)])
+def test_small_vocabularies_are_learned_as_well_as_by_gensim(words, epochs, sample):
+    """Words are places on a circle, documents walk on it: pairs that are no direct neighbors are ordered as there."""
+    gensim = pytest.importorskip("gensim.models")
+
+    def rho(vectors):
+        table = np.stack([vectors[str(place)] for place in range(words)])
+        table /= np.linalg.norm(table, axis=1, keepdims=True)
+        first, second = np.triu_indices(words, 1)
+        apart = np.minimum(second - first, words - second + first)
+        pairs = (apart > 1) & (apart <= words // 10)
+        return spearmanr((table @ table.T)[first, second][pairs], -apart[pairs])[0]
+
+    def walks(seed):
+        rng = np.random.default_rng(seed)
+        steps = np.rint(rng.normal(size=(400, 50))).astype(int)
+        steps[:, 0] = rng.integers(0, words, len(steps))
+        return [[str(place) for place in document] for document in np.cumsum(steps, axis=1) % words]
+
+    ours, theirs = [], []
+    for seed in range(2):
+        text = walks(seed)
+        ours.append(rho(Word2Vec(min_count=1, seed=seed, sample=sample).fit(text, epochs, progress=False)))
+        settings = dict(sg=1, min_count=1, seed=seed, sample=sample, epochs=epochs, workers=1)
+        theirs.append(rho(gensim.Word2Vec(text, **settings).wv))
+    assert np.mean(ours) > np.mean(theirs) - 0.05, (ours, theirs)
 
 
 def test_documents_larger_than_a_stretch_are_read_whole(monkeypatch):
