@@ -360,8 +360,8 @@ def move(table, rows, steps, rate):
     """table[rows] -= rate * steps, where no row moves farther than LONGEST_STEP.
 
     The step of a word that occurs often in a batch is the sum of many gradients, all taken at the same place. It can
-    overshoot, and grow from batch to batch. With the bound, the vectors stay finite whatever the text. On Wikipedia, few
-    rows of a batch reach it.
+    overshoot, and grow from batch to batch. With the bound, the vectors stay finite whatever the text. On Wikipedia,
+    few rows of a batch reach it.
 
     Args:
         table: float32 (vocabulary, dimensions), changed in place.
@@ -389,7 +389,7 @@ def sums_by_word(ids):
 
 
 def order_of(ids):
-    """A stable argsort of ids below 2**32: NumPy sorts numbers of 16 bits by radix, several times faster than others."""
+    """A stable argsort of ids below 2**32. NumPy sorts numbers of 16 bits by radix, much faster than others."""
     order = np.argsort(ids.astype(np.uint16), kind="stable")
     if ids.max(initial=0) >= 2**16:
         order = order[np.argsort((ids[order] >> 16).astype(np.uint16), kind="stable")]
