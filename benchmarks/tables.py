@@ -197,7 +197,7 @@ With sub-words of 3 to 6 letters, against gensim's FastText, in {subwords["epoch
 (`python benchmarks/word2vec.py --subwords`):
 
 {word2vec_table(subwords["results"])}
-Skip-gram on small vocabularies whose similarities are known, as Spearman's rho, the median of {small["texts"]} texts
+Small vocabularies whose similarities are known; the scores are Spearman's rho, the median of {small["texts"]} texts
 (`python benchmarks/word2vec_small.py`). rnnkit takes smaller batches there, which costs speed:
 
 {small_table(small["rows"])}

@@ -45,7 +45,11 @@ SHAPES = {
         (2000, Shape(block=8, shared=40, batch=96)),
         (np.inf, Shape(block=24, shared=20, batch=96)),
     ],
-    "cbow": [(np.inf, Shape(block=16, shared=8, batch=256))],
+    "cbow": [
+        (500, Shape(block=8, shared=48, batch=32)),
+        (2000, Shape(block=8, shared=32, batch=96)),
+        (np.inf, Shape(block=16, shared=8, batch=256)),
+    ],
 }
 
 

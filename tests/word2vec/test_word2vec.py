@@ -345,8 +345,9 @@ def test_one_dominating_word_stays_finite(architecture):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["skip_gram", "cbow"])
 @pytest.mark.parametrize("words, epochs, sample", [(100, 5, 0), (200, 10, 1e-3)])
-def test_small_vocabularies_are_learned_as_well_as_by_gensim(words, epochs, sample):
+def test_small_vocabularies_are_learned_as_well_as_by_gensim(architecture, words, epochs, sample):
     """Words are places on a circle, documents walk on it: pairs that are no direct neighbors are ordered as there."""
     gensim = pytest.importorskip("gensim.models")
 
@@ -367,8 +368,10 @@ def test_small_vocabularies_are_learned_as_well_as_by_gensim(words, epochs, samp
     ours, theirs = [], []
     for seed in range(2):
         text = walks(seed)
-        ours.append(rho(Word2Vec(min_count=1, seed=seed, sample=sample).fit(text, epochs, progress=False)))
-        settings = dict(sg=1, min_count=1, seed=seed, sample=sample, epochs=epochs, workers=1)
+        model = Word2Vec(architecture=architecture, min_count=1, seed=seed, sample=sample)
+        ours.append(rho(model.fit(text, epochs, progress=False)))
+        rate = {"sg": 1, "alpha": 0.025} if architecture == "skip_gram" else {"sg": 0, "alpha": 0.05}
+        settings = dict(min_count=1, seed=seed, sample=sample, epochs=epochs, workers=1, **rate)
         theirs.append(rho(gensim.Word2Vec(text, **settings).wv))
     assert np.mean(ours) > np.mean(theirs) - 0.05, (ours, theirs)
 
