@@ -15,7 +15,7 @@ from rnnkit.word2vec.files import load_word2vec_format, save_word2vec_format
 from rnnkit.word2vec.layers import CBOW, SkipGram
 from rnnkit.word2vec.model import Word2Vec
 from rnnkit.word2vec.sampling import keep_probability, negative_probability, skip_gram_pairs
-from rnnkit.word2vec.subwords import fnv1a, subword_buckets, subwords
+from rnnkit.word2vec.subword_hashing import fnv1a, subword_buckets, subwords
 
 __all__ = [
     "CBOW",

@@ -5,7 +5,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import IO
 
 import numpy as np
@@ -52,7 +52,7 @@ def save_word2vec_format(
     """
     words, vectors = check_words_and_vectors("save_word2vec_format", words, vectors)
     encoded = [_encoded(word) for word in words]
-    with new_file(path) as file:
+    with new_file(path) as opened, _compressed(opened, path) as file:
         file.write(b"%d %d\n" % vectors.shape)
         for word, vector in zip(encoded, vectors, strict=True):
             vector = np.asarray(vector, "<f4")
@@ -174,8 +174,8 @@ def check_words_and_vectors(owner: str, words: Iterable[str], vectors: ArrayLike
 
 
 @contextmanager
-def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes] | gzip.GzipFile]:
-    """Opens a file to write, which has its name only once everything is written; `.gz` is compressed.
+def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Opens a file to write, which has its name only once everything is written.
 
     Args:
         path: where to write. If an error is raised, it is left as it was.
@@ -187,11 +187,7 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes] | gzip.GzipFile
     handle, unfinished = tempfile.mkstemp(dir=os.path.dirname(path) or ".", suffix=".unfinished")
     try:
         with os.fdopen(handle, "wb") as file:
-            if path.endswith(".gz"):
-                with gzip.GzipFile(os.path.basename(path)[:-3], "wb", fileobj=file) as compressed:
-                    yield compressed
-            else:
-                yield file
+            yield file
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(unfinished, 0o666 & ~mask)  # mkstemp lets only the owner read
@@ -218,6 +214,10 @@ def _encoded(word):
 
 def _opened(path):
     return (gzip.open if os.fspath(path).endswith(".gz") else open)(path, "rb")
+
+
+def _compressed(file, path):
+    return gzip.open(file, "wb") if os.fspath(path).endswith(".gz") else nullcontext(file)
 
 
 def _header(file, path):

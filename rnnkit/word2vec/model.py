@@ -24,7 +24,7 @@ from rnnkit.text.vocabulary import Vocabulary
 from rnnkit.word2vec.corpus import READ_AGAIN, count_words, encode, frequent_words
 from rnnkit.word2vec.files import check_words_and_vectors, load_word2vec_format, new_file, save_word2vec_format
 from rnnkit.word2vec.state import State
-from rnnkit.word2vec.subwords import check_subwords, subword_buckets
+from rnnkit.word2vec.subword_hashing import check_subwords, subword_buckets
 from rnnkit.word2vec.trainer import ARCHITECTURES, LARGEST_WINDOW, RATES, Trainer, stretches
 
 Source: TypeAlias = Any  # a Word2Vec, gensim KeyedVectors, a path, or a pair of words and their vectors

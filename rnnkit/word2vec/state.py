@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from rnnkit.word2vec.sampling import keep_probability, negative_probability
-from rnnkit.word2vec.subwords import subword_buckets
+from rnnkit.word2vec.subword_hashing import subword_buckets
 
 
 @dataclass

@@ -5,7 +5,7 @@ import pytest
 
 from rnnkit.word2vec import Word2Vec, load_word2vec_format, trainer
 from rnnkit.word2vec.state import State
-from rnnkit.word2vec.subwords import fnv1a, subword_buckets, subwords
+from rnnkit.word2vec.subword_hashing import fnv1a, subword_buckets, subwords
 
 WORDS = ["where", "her", "a", "", "<>", "größer", "日本語", "🙂🙂", "a b", "éa", "\ud800x", "aaaaaaaa"]
 
@@ -39,6 +39,14 @@ def test_gensim_agrees_where_all_is_ascii():
 
 def test_published_hashes():
     assert [fnv1a(text) for text in (b"", b"a", b"foobar")] == [0x811C9DC5, 0xE40C292C, 0xBF9CF968]
+
+
+def test_many_words_are_hashed_in_pieces(monkeypatch):
+    whole = subword_buckets(WORDS)
+    monkeypatch.setattr("rnnkit.word2vec.subword_hashing._WORDS", 5)
+    for expected, found in zip(whole, subword_buckets(WORDS), strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
 
 
 def test_no_words_no_buckets():

@@ -474,7 +474,7 @@ def test_without_gensim_the_error_says_what_to_install(fitted, monkeypatch):
 
 
 def test_save_and_load(fitted, tmp_path, monkeypatch):
-    path = tmp_path / "model.npz"
+    path = tmp_path / "model.gz"  # whatever its name
     fitted.save(path)
     loaded = Word2Vec.load(path)
     assert loaded.vocabulary == fitted.vocabulary and loaded.window == 3
@@ -488,7 +488,7 @@ def test_save_and_load(fitted, tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", full_disk)
     with pytest.raises(OSError, match="space"):
         fitted.save(path)
-    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["model.npz"]
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["model.gz"]
 
 
 def test_load_refuses_another_file(tmp_path):

@@ -104,6 +104,14 @@ def subword_buckets(
         Bojanowski et al., "Enriching word vectors with subword information", 2017.
     """
     check_subwords("subword_buckets", (shortest, longest), buckets)
+    pieces = [_hashes(words[first : first + _WORDS], shortest, longest) for first in range(0, len(words), _WORDS)]
+    found, lengths = zip(*pieces, strict=True) if pieces else ((), ())
+    hashes = np.concatenate([np.empty(0, np.uint32), *found])
+    return (hashes % np.uint32(buckets)).astype(np.int32), np.concatenate([np.empty(0, np.int64), *lengths])
+
+
+def _hashes(words, shortest, longest):
+    """The hashes of the n-grams of words, all letters at once."""
     letters = np.array([len(word) + 2 for word in words], np.int64)
     text = np.frombuffer("".join(f"<{word}>" for word in words).encode("utf-8", "surrogatepass"), np.uint8)
     first_bytes = np.flatnonzero((text & 0xC0) != 0x80)  # of each letter
@@ -124,7 +132,7 @@ def subword_buckets(
         exists[ends - 1, 0] = exists[ends - np.repeat(letters, letters), 0] = False
     of_words = np.repeat(np.arange(len(letters)), letters)
     lengths = np.bincount(of_words, exists.sum(axis=1), minlength=len(letters)).astype(np.int64)
-    return (found[exists] % np.uint32(buckets)).astype(np.int32), lengths
+    return found[exists], lengths
 
 
 def check_subwords(owner: str, sizes: object, buckets: object) -> tuple[int, int]:
@@ -157,4 +165,5 @@ def check_subwords(owner: str, sizes: object, buckets: object) -> tuple[int, int
     return shortest, longest
 
 
+_WORDS = 2**14  # that are hashed together: the arrays hold all of their letters
 _BASIS, _PRIME = np.uint32(0x811C9DC5), np.uint32(0x01000193)  # of FNV-1a for 32 bits
