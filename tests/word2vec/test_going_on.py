@@ -55,7 +55,7 @@ def test_fit_starts_anew_and_the_first_partial_fit_is_a_fit():
 
 
 @pytest.mark.parametrize("settings", [{}, {"subwords": (3, 4)}])
-def test_new_words_join_behind_the_known_ones(settings):
+def test_new_words_join_after_the_known_ones(settings):
     before, after = fitted(min_count=2, **settings), fitted(min_count=2, **settings)
     text = [["new", "a", "b", "new"], ["a", "rare"]]
     after.partial_fit(text, 1, progress=False, learning_rate=(1e-9, 0))  # moves almost nothing
