@@ -1,8 +1,8 @@
 """Trains an encoder-decoder, saves it, and serves it: from one file to a program that needs neither Keras nor rnnkit.
 
-The task is small enough to watch: a word comes in, and is said backward. The model learns with the true letters; then it
-is saved, loaded, and written as a SavedModel that searches by itself. Another process, which imports TensorFlow alone,
-reads it and says the same.
+The task is small enough to watch: a word comes in, and is said backward. The model learns with the true letters. Then
+it is saved, loaded, and written as a SavedModel that searches by itself. Another process, which imports TensorFlow
+alone, reads it and says the same.
 
     python examples/serve.py               about a minute
 """
