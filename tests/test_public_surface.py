@@ -32,6 +32,7 @@ NO_EXAMPLE = {
     "convert.from_torch": "needs PyTorch",
     "convert.to_torch": "needs PyTorch",
     "plotting": "its results are pictures",
+    "course.results": "the lessons use it",
     "course.checks": "the lessons' exercises are its examples",
     "layers.CRFLoss": "is used with CRF, which has the example",
     "datasets.tiny_shakespeare": "is downloaded",

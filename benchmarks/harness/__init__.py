@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).parent.parent / "results"
+OF_LESSONS = Path(__file__).parents[2] / "data" / "results"  # `course.results` reads these
 
 
 def in_turn(contenders, rounds):
@@ -53,11 +54,11 @@ def peak_megabytes():
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def write_results(name, packages, **results):
-    """Writes `results/<name>.json`, with the machine and the versions of `packages`."""
-    RESULTS.mkdir(exist_ok=True)
+def write_results(name, packages, folder=RESULTS, **results):
+    """Writes `<name>.json` into the folder, with the machine and the versions of `packages`."""
+    folder.mkdir(exist_ok=True)
     text = json.dumps({"machine": machine(packages), **results}, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def machine(packages):

@@ -1,5 +1,6 @@
-"""What a lesson needs besides its subject: a set-up line, checks for its exercises, grading."""
+"""What a lesson needs besides its subject: a set-up line, long measurements, checks for its exercises, grading."""
 
+from rnnkit.course.results import results
 from rnnkit.course.session import setup
 
-__all__ = ["setup"]
+__all__ = ["results", "setup"]
