@@ -9,7 +9,7 @@ from rnnkit.annotations import Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
 from rnnkit.layers.ragged import padded
-from rnnkit.layers.state_origin import attach_layer
+from rnnkit.layers.state_origin import note_origins
 from rnnkit.layers.states_in_files import hold_states_of_keras
 
 
@@ -110,7 +110,7 @@ class Bidirectional(PlainLoopOfAll, keras.layers.Bidirectional):
             initial_state = [*forward, *backward]
         result = super().call(sequences, initial_state=initial_state, mask=mask, training=training)
         if self.return_state:
-            attach_layer(tree.flatten(result)[1 + (self.merge_mode is None) :], self)
+            note_origins(tree.flatten(result)[1 + (self.merge_mode is None) :], self)
         return result
 
     def compute_mask(self, sequences: Tensor, mask: Mask = None) -> Mask:

@@ -18,7 +18,7 @@ from rnnkit.layers.plain_loop import reason_of_the_switch
 from rnnkit.layers.quantization import without_quantization
 from rnnkit.layers.ragged import padded
 from rnnkit.layers.recurrent_cell import RecurrentCell, all_cells, as_recurrent_cell, draws_at_random
-from rnnkit.layers.state_origin import attach_layer
+from rnnkit.layers.state_origin import note_origins
 from rnnkit.layers.state_shapes import (
     CELLS_OF_KERAS,
     axes_of,
@@ -196,7 +196,7 @@ class Recurrent(keras.layers.RNN):
             )
         result = super().call(sequences, initial_state=initial_state, mask=mask, training=training)
         if self.return_state:
-            attach_layer(tree.flatten(result[1:]), self)
+            note_origins(tree.flatten(result[1:]), self)
         return result
 
     def reset_state(self, rows: Any = None) -> None:

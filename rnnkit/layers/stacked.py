@@ -9,7 +9,7 @@ from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
 from rnnkit.layers.nested_layers import backward_copy, recurrent_layers, reset_state_of, split_states, state_specs_of
 from rnnkit.layers.plain_loop import PlainLoopOfAll
 from rnnkit.layers.ragged import padded
-from rnnkit.layers.state_origin import attach_layer
+from rnnkit.layers.state_origin import note_origins
 from rnnkit.layers.state_shapes import size_of
 from rnnkit.layers.states_in_files import hold_states_of_keras
 from rnnkit.ops.masking import without_padding
@@ -120,7 +120,7 @@ class Stacked(PlainLoopOfAll, keras.layers.Layer):
             outputs = _last_unmasked(outputs, mask)
         if not self.return_state:
             return outputs
-        attach_layer(last_states, self)
+        note_origins(last_states, self)
         return (outputs, *last_states)
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:

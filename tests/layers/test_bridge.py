@@ -26,7 +26,7 @@ STATES = [RNG.normal(size=(BATCH, size)).astype("float32") for size in (2, 3, 2,
 
 def built(**options):
     """With states of different widths, as of a stack: two of each direction."""
-    bridge = Bridge(5, **options)
+    bridge = Bridge(5, encoder=Bidirectional(Recurrent([GRUCell(2), GRUCell(3)])), **options)
     bridge.build([state.shape for state in STATES])
     rng = np.random.default_rng(7)
     bridge.set_weights([rng.normal(size=weight.shape) for weight in bridge.get_weights()])
@@ -105,16 +105,13 @@ def test_mixed_precision(policy):
         np.testing.assert_allclose(to_numpy(ops.cast(state, "float32")), want, atol=0.03)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_an_odd_number_of_states(count):
-    for bridge in (Bridge(5), built()):
-        with pytest.raises(ValueError, match=f"a forward and of a backward layer, as many of each, received {count}"):
-            bridge(STATES[:count])
-
-
-def test_one_tensor_is_an_odd_number_of_states():
-    with pytest.raises(ValueError, match="as many of each, received 1"):
-        Bridge(4)(np.zeros((2, 3), "float32"))
+def test_a_single_state_needs_no_encoder():
+    state = STATES[0]
+    for given in (state, [state]):
+        bridge = Bridge(4)
+        (found,) = bridge(given)
+        W, b = map(to_numpy, bridge.weights)
+        np.testing.assert_allclose(to_numpy(found), np.tanh(state @ W + b), atol=1e-6)
 
 
 @pytest.mark.parametrize("units", [0, -1, 2.5, "3", None, True])
@@ -206,12 +203,108 @@ def test_what_cannot_be_paired_is_refused_with_both_sides_named():
         Bridge(4, encoder=mixed)
     with pytest.raises(ValueError, match="the 4 states of its encoder, received 2"):
         Bridge(4, encoder=stack)(STATES[:2])
-    with pytest.raises(ValueError, match="pass encoder=encoder"):
-        Bridge([GRUCell(4), GRUCell(4)])(STATES)
     with pytest.raises(ValueError, match="states for 3 states of the decoder, received 4, which make 2"):
-        Bridge([4, 4, 4])(STATES)
-    with pytest.raises(ValueError, match="a recurrent layer"):
+        Bridge([4, 4, 4], encoder=Bidirectional(Recurrent([GRUCell(2), GRUCell(3)])))(STATES)
+    with pytest.raises(ValueError, match="Bridge, encoder: expected a recurrent layer"):
         Bridge(4, encoder=keras.layers.Dense(3))
+    with pytest.raises(ValueError, match="Bridge, units: expected a recurrent layer"):
+        Bridge([keras.layers.Dense(3)])
+    with pytest.raises(
+        ValueError, match=r"encoder: 1 layer \(h and C\)\. Received those of another one: 1 layer \(h\)"
+    ):
+        Bridge(4, encoder=LSTM(3))(GRU(3, return_state=True)(sequences())[1:])
+
+
+def functional_encoder(order):
+    """A model that returns its memory and its states, and the numbers of the states in the order of its layer."""
+    inputs = keras.Input((None, 3))
+    memory, *states = Bidirectional(LSTM(3, return_sequences=True, return_state=True))(inputs)
+    return keras.Model(inputs, [memory, *(states[place] for place in order)])
+
+
+UNSEEN = {
+    "Keras's layer on numbers": lambda: keras.layers.LSTM(3, return_state=True)(sequences())[1:],
+    "arrays": lambda: [to_numpy(state) for state in LSTM(3, return_state=True)(sequences())[1:]],
+    "after a Dropout": lambda: [
+        keras.layers.Dropout(0.1)(state) for state in LSTM(3, return_state=True)(keras.Input((5, 3)))[1:]
+    ],
+    "predicted": lambda: functional_encoder([0, 1, 2, 3]).predict_on_batch(sequences())[1:],
+    "not all": lambda: Bidirectional(LSTM(3, return_state=True))(keras.Input((5, 3)))[1:3],
+    "one twice": lambda: [LSTM(3, return_state=True)(keras.Input((5, 3)))[1]] * 2,
+    "with the outputs": lambda: LSTM(3, return_state=True)(keras.Input((5, 3))),
+    "two directions by hand": lambda: [
+        state
+        for back in (False, True)
+        for state in LSTM(3, return_state=True, go_backwards=back)(keras.Input((5, 3)))[1:]
+    ],
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+@pytest.mark.parametrize("units", [4, "lstm"])
+def test_states_whose_layers_are_not_seen_are_refused(name, units):
+    with pytest.raises(ValueError, match="expected to know which layers its . states are from.*encoder=encoder"):
+        Bridge(LSTMCell(4) if units == "lstm" else units)(UNSEEN[name]())
+
+
+def test_the_order_of_states_that_are_seen_does_not_matter():
+    order = [2, 0, 3, 1]  # of h and C forward, h and C backward
+    encoder = Bidirectional(LSTM(3, return_state=True))
+    for given in (sequences(), keras.Input((5, 3))):
+        _, *states = encoder(given)
+        for options in ({}, {"encoder": encoder}):
+            bridge = Bridge(LSTMCell(4), **options)
+            bridge([states[place] for place in order])
+            assert bridge.sources == [[1, 0], [3, 2]]  # h forward, h backward; C forward, C backward
+            with pytest.raises(ValueError, match="in the order of its first call"):
+                bridge(states)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2]])
+def test_a_functional_model_is_an_encoder(order):
+    model = functional_encoder(order)
+    inputs = keras.Input((None, 3))
+    want = [[order.index(0), order.index(2)], [order.index(1), order.index(3)]]
+    outputs = model(inputs)
+    nested = keras.Model(inputs, outputs)
+    seen, numbers = Bridge(LSTMCell(4)), Bridge(LSTMCell(4), encoder=model)
+    seen(nested(inputs)[1:])
+    numbers(model.predict_on_batch(sequences())[1:])
+    assert seen.sources == numbers.sources == want
+    with pytest.raises(ValueError, match="functional model that returns all last states"):
+        Bridge(4, encoder=keras.Model(inputs, outputs[0]))
+
+
+def test_states_that_do_not_have_the_sizes_of_the_encoder():
+    encoder = Recurrent([GRUCell(2), GRUCell(3)])
+    with pytest.raises(ValueError, match="state 0 of its encoder, which is h, to have 2 features, received 3"):
+        Bridge(4, encoder=encoder)([STATES[1], STATES[0]])
+    bridge = Bridge(4, encoder=encoder)
+    bridge(STATES[:2])
+    with pytest.raises(ValueError, match=r"states of \[2, 3\] features, received \[3, 2\]"):
+        bridge([STATES[1], STATES[0]])
+    with pytest.raises(ValueError, match=r"shape \(batch, features\).* received one of shape \(2, 5, 3\)"):
+        Bridge(4)(np.zeros((2, 5, 3)))
+
+
+def test_states_nested_as_by_a_stack_of_cells_in_keras():
+    layer = keras.layers.RNN([keras.layers.LSTMCell(2), keras.layers.GRUCell(3)], return_state=True)
+    _, *symbolic = layer(keras.Input((5, 3)))
+    _, *numbers = layer(sequences())
+    seen, told = Bridge([LSTMCell(4), GRUCell(5)]), Bridge([LSTMCell(4), GRUCell(5)], encoder=layer)
+    seen(symbolic)
+    told.build([state.shape for state in tree.flatten(numbers)])
+    told.set_weights(seen.get_weights())
+    assert seen.sources == told.sources == [[0], [1], [2]]
+    for a, b in zip(seen(numbers), told(numbers), strict=True):
+        np.testing.assert_array_equal(to_numpy(a), to_numpy(b))
+
+
+def test_a_layer_that_runs_backward_alone():
+    _, *states = LSTM(3, return_state=True, go_backwards=True)(sequences())
+    bridge = Bridge(LSTMCell(4))
+    bridge(states)
+    assert bridge.sources == [[0], [1]]
 
 
 def test_a_decoder_of_other_widths_trains_after_an_encoder_of_two_layers(tmp_path):
