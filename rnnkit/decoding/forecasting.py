@@ -9,7 +9,8 @@ from keras import ops, tree
 
 from rnnkit import backend
 from rnnkit.annotations import Tensor
-from rnnkit.arguments import check_positive_integer
+from rnnkit.arguments import agree, check_positive_integer
+from rnnkit.layers.state_shapes import state_specs
 from rnnkit.layers.value_decoder import ValueDecoder
 
 _programs = weakref.WeakKeyDictionary()  # of each decoder, one that draws and one that does not
@@ -62,8 +63,8 @@ def forecast(
         A `Forecast`.
 
     Raises:
-        ValueError: the decoder is none, or has no weights; steps, samples or shapes do not fit; the output of the
-            decoder has nothing to draw from.
+        ValueError: the decoder is none, or has no weights; steps, samples or shapes do not fit; a value is NaN; the
+            output of the decoder has nothing to draw from.
 
     Example:
 
@@ -85,19 +86,24 @@ def forecast(
         raise ValueError(
             f"forecast expected start (batch, features={decoder.features}), received shape {tuple(start.shape)}."
         )
-    if steps is None and known is not None:
-        steps = known.shape[1]
-    steps = check_positive_integer("forecast", "steps", steps)
     if known is not None:
         known = ops.cast(ops.convert_to_tensor(known), decoder.compute_dtype)
-    if (0 if known is None else known.shape[-1]) != decoder.known or known is not None and known.shape[1] != steps:
+        steps = known.shape[1] if steps is None and len(known.shape) == 3 else steps
+    if known is None or len(known.shape) == 3:
+        steps = check_positive_integer("forecast", "steps", steps)
+    wanted = (start.shape[0], steps, decoder.known)
+    if (known is None and decoder.known) or (known is not None and not agree(known.shape, wanted)):
         raise ValueError(
-            f"forecast expected known (batch, steps={steps}, {decoder.known}), received "
-            f"{None if known is None else tuple(known.shape)}."
+            f"forecast expected known of shape {wanted}: the batch of start, the steps, and the features that the "
+            f"decoder was built for; received {None if known is None else tuple(known.shape)}."
         )
     batch = ops.shape(start)[0]
     states = decoder.recurrent.get_initial_state(batch) if states is None else states
     states = [ops.convert_to_tensor(state) for state in tree.flatten(states)]
+    _check_states(decoder, states, start.shape[0])
+    is_concrete = backend.is_concrete([start, *states])
+    if is_concrete:
+        _check_numbers(start=start, states=states, known=known)
     tensors = {"start": start, "states": states, "known": known, "noise": None}
     if samples is not None:
         check_positive_integer("forecast", "samples", samples)
@@ -109,7 +115,6 @@ def forecast(
         draw = keras.random.normal if decoder.output_kind == "normal" else keras.random.uniform
         shape = (batch * samples, steps, decoder.features)
         tensors["noise"] = draw(shape, dtype=decoder.compute_dtype, seed=seed)
-    is_concrete = backend.is_concrete([start, *states])
     said, values, last = _program(decoder, steps, tensors, is_concrete)
     if samples is None:
         return Forecast(values, said, None, last)
@@ -119,6 +124,26 @@ def forecast(
         else ops.reshape(values, (batch, samples, *values.shape[1:]))
     )
     return Forecast(np.median(paths, axis=1) if is_concrete else ops.median(paths, axis=1), None, paths, None)
+
+
+def _check_states(decoder, states, batch):
+    specs = tree.flatten(state_specs(decoder.cell))
+    shapes = [tuple(state.shape) for state in states]
+    wanted = [None if spec.shape is None else (batch, *spec.shape[1:]) for spec in specs]
+    fit = len(specs) == len(shapes) and all(
+        w is None or agree(shape, w) for shape, w in zip(shapes, wanted, strict=True)
+    )
+    if not fit:
+        raise ValueError(
+            f"forecast expected {len(specs)} states for the batch of start, of the shapes {wanted}, received {shapes}."
+        )
+
+
+def _check_numbers(**arguments):
+    for name, value in arguments.items():
+        arrays = [ops.convert_to_numpy(ops.cast(x, "float32")) for x in tree.flatten(value) if x is not None]
+        if any(np.isnan(array).any() for array in arrays if array.dtype.kind == "f"):
+            raise ValueError(f"forecast expected numbers, but {name} holds NaN: fill in what is missing.")
 
 
 def _program(decoder, steps, tensors, is_concrete):

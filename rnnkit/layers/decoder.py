@@ -94,6 +94,8 @@ class Decoder(PlainLoopOfAll, keras.layers.Layer):
     @property
     def sampling_rate(self) -> keras.Variable:
         """The probability that the cell reads its own token; only with scheduled sampling."""
+        if not self.scheduled_sampling:
+            raise ValueError(f"Layer {self.name!r} has a sampling_rate only with scheduled_sampling=True.")
         return self.sampled.cell.rate
 
     def build(self, tokens_shape: Shape, initial_state_shape: Any = None) -> None:
@@ -116,7 +118,7 @@ class Decoder(PlainLoopOfAll, keras.layers.Layer):
             layer = self.sampled
             if initial_state is None:
                 initial_state = self.recurrent.get_initial_state(ops.shape(tokens)[0])
-            initial_state = [_first_unmasked(vectors, mask), *tree.flatten(initial_state)]
+            initial_state = [first_unmasked(vectors, mask), *tree.flatten(initial_state)]
         return self.head(layer(vectors, initial_state=initial_state, mask=mask, training=training))
 
     def compute_output_shape(self, tokens_shape: Shape, initial_state_shape: Any = None) -> Shape:
@@ -220,8 +222,8 @@ class _OwnTokensCell(RecurrentCell):
         return output, [_at_one_step(self.embedding, likely), *states]
 
 
-def _first_unmasked(vectors, mask):
-    """Of vectors `(batch, time, features)` the first unmasked one of each row, `(batch, features)`."""
+def first_unmasked(vectors: Tensor, mask: Mask) -> Tensor:
+    """Returns, of vectors `(batch, time, features)`, the first unmasked one of each row, `(batch, features)`."""
     if mask is None:
         return vectors[:, 0]
     first = ops.argmax(ops.cast(mask, "int32"), axis=1)

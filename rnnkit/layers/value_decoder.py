@@ -8,13 +8,15 @@ import numpy as np
 from keras import ops, random, tree
 
 from rnnkit.annotations import Config, Mask, Shape, Tensor, Tensors
+from rnnkit.arguments import agree, check_positive_integer
 from rnnkit.layers.attention_cell import refuse_draws_in_steps
-from rnnkit.layers.decoder import InPrecision
+from rnnkit.layers.decoder import InPrecision, first_unmasked
 from rnnkit.layers.plain_loop import PlainLoopOfAll
 from rnnkit.layers.quantization import without_quantization
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.recurrent_cell import RecurrentCell, as_recurrent_cell
 from rnnkit.layers.state_shapes import size_of, state_specs
+from rnnkit.ops.masking import without_padding
 
 SMALLEST_DEVIATION = 1e-4
 
@@ -61,8 +63,9 @@ class ValueDecoder(PlainLoopOfAll, keras.layers.Layer):
         features, quantiles)`. What is at t is for the value at t + 1.
 
     Raises:
-        ValueError: the output is none of the three; quantiles do not rise from above 0 to below 1 with 0.5 among them;
-            values or known have another shape; with scheduled sampling, the cell draws for each step.
+        ValueError: features is no positive integer; the output is none of the three; quantiles do not rise from above 0
+            to below 1 with 0.5 among them; values, known or mask have another shape; with scheduled sampling, the cell
+            draws for each step.
 
     Example:
 
@@ -99,7 +102,8 @@ class ValueDecoder(PlainLoopOfAll, keras.layers.Layer):
         super().__init__(**kwargs)
         if output not in ("value", "normal", "quantiles"):
             raise ValueError(f"ValueDecoder expected output 'value', 'normal' or 'quantiles', received {output!r}.")
-        self.output_kind, self.quantiles, self.features = output, check_quantiles("ValueDecoder", quantiles), features
+        self.features = features = check_positive_integer("ValueDecoder", "features", features)
+        self.output_kind, self.quantiles = output, check_quantiles("ValueDecoder", quantiles)
         self.parameters = {"value": 1, "normal": 2, "quantiles": len(self.quantiles)}[output]
         self.in_precision = InPrecision(dtype=self.dtype_policy)
         self.recurrent = Recurrent(cell, return_sequences=True)
@@ -118,6 +122,11 @@ class ValueDecoder(PlainLoopOfAll, keras.layers.Layer):
     @property
     def sampling_rate(self) -> keras.Variable:
         """The probability that the cell reads its own value in training; only with scheduled sampling."""
+        if not self.scheduled_sampling or not self.built:
+            raise ValueError(
+                f"Layer {self.name!r} has a sampling_rate with scheduled_sampling=True, once it is built, received "
+                f"scheduled_sampling={self.scheduled_sampling} and built={self.built}."
+            )
         return self._rate
 
     def build(self, values_shape: Shape, known_shape: Shape | None = None, initial_state_shape: Any = None) -> None:
@@ -125,6 +134,7 @@ class ValueDecoder(PlainLoopOfAll, keras.layers.Layer):
         self.known = 0 if known_shape is None else known_shape[-1]
         if not self.recurrent.built:
             self.recurrent.build((batch, time, self.features + self.known), initial_state_shape)
+        self.own.cell.known = self.known
         if not self.head.built:
             self.head.build((batch, time, as_recurrent_cell(self.cell).output_size))
         if self.scheduled_sampling:
@@ -138,7 +148,7 @@ class ValueDecoder(PlainLoopOfAll, keras.layers.Layer):
         mask: Mask = None,
         training: bool = False,
     ) -> Tensor:
-        self._check(values, known)
+        self._check(values, known, mask)
         if not (training and self.scheduled_sampling):
             inputs = values if known is None else ops.concatenate([values, ops.cast(known, values.dtype)], axis=-1)
             outputs = self.recurrent(inputs, initial_state=initial_state, mask=mask, training=training)
@@ -148,7 +158,8 @@ class ValueDecoder(PlainLoopOfAll, keras.layers.Layer):
         is_own = ops.cast(draws < self._rate, values.dtype)
         if initial_state is None:
             initial_state = self.recurrent.get_initial_state(batch)
-        return self.run(values, is_own, values[:, 0], known, None, initial_state, mask=mask, training=training)[0]
+        first = first_unmasked(without_padding(values, mask), mask)
+        return self.run(values, is_own, first, known, None, initial_state, mask=mask, training=training)[0]
 
     def run(
         self,
@@ -235,17 +246,22 @@ class ValueDecoder(PlainLoopOfAll, keras.layers.Layer):
         cell = keras.saving.deserialize_keras_object(config["cell"], custom_objects=custom_objects)
         return cls(**{**config, "cell": cell})
 
-    def _check(self, values, known):
+    def _check(self, values, known, mask):
         if len(values.shape) != 3 or values.shape[-1] != self.features:
             raise ValueError(
                 f"Layer {self.name!r} expected values (batch, time, features={self.features}), received shape "
                 f"{tuple(values.shape)}."
             )
-        count = 0 if known is None else known.shape[-1]
-        if known is not None and len(known.shape) != 3 or self.built and count != self.known:
+        batch, time, _ = values.shape
+        count = self.known if self.built else None if known is None else known.shape[-1]
+        if (known is None and count) or (known is not None and not agree(known.shape, (batch, time, count))):
             raise ValueError(
-                f"Layer {self.name!r} expected known (batch, time, {self.known if self.built else 'k'}), received "
-                f"{None if known is None else tuple(known.shape)}."
+                f"Layer {self.name!r} expected known of shape {(batch, time, count)}, which are the batch and time of "
+                f"values {tuple(values.shape)}, received {None if known is None else tuple(known.shape)}."
+            )
+        if mask is not None and not agree(mask.shape, (batch, time)):
+            raise ValueError(
+                f"Layer {self.name!r} expected a mask of shape {(batch, time)}, received {tuple(mask.shape)}."
             )
 
 
@@ -260,7 +276,7 @@ class _OwnValuesCell(RecurrentCell):
     def __init__(self, decoder: ValueDecoder, cell: Any):
         super().__init__(dtype=without_quantization(cell.dtype_policy))
         self.cell, self.head = cell, decoder.head
-        self.draws = False
+        self.draws, self.known = False, 0
         self._features, self._parameters_of, self._value_of = decoder.features, decoder.parameters_of, decoder.value_of
         self.state_size = [decoder.features, *(size_of(spec.shape) for spec in tree.flatten(state_specs(cell)))]
 
@@ -270,6 +286,10 @@ class _OwnValuesCell(RecurrentCell):
 
     def build(self, inputs_shape: Shape) -> None:
         """What is inside is built already."""
+
+    def reads(self, features: int) -> int:
+        """Returns how many features the cell inside reads."""
+        return self._features + self.known
 
     def prepare(self, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         changing, constants = as_recurrent_cell(self.cell).prepare(states[1:])

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from rnnkit.annotations import Dtype, Tensor
+from rnnkit.arguments import agree
 
 
 @keras.saving.register_keras_serializable(package="rnnkit")
@@ -46,7 +47,7 @@ class NormalLoss(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        if len(y_pred.shape) != len(y_true.shape) + 1 or y_pred.shape[-1] != 2:
+        if not agree(y_pred.shape, (*y_true.shape, 2)):
             raise ValueError(
                 f"NormalLoss expected a mean and a deviation for each value, y_pred {(*y_true.shape, 2)}, received "
                 f"{tuple(y_pred.shape)}."

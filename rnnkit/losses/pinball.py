@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from rnnkit.annotations import Config, Dtype, Tensor
+from rnnkit.arguments import agree
 from rnnkit.layers.value_decoder import check_quantiles
 
 
@@ -51,7 +52,7 @@ class PinballLoss(keras.losses.Loss):
         self.quantiles = check_quantiles("PinballLoss", quantiles)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        if len(y_pred.shape) != len(y_true.shape) + 1 or y_pred.shape[-1] != len(self.quantiles):
+        if not agree(y_pred.shape, (*y_true.shape, len(self.quantiles))):
             raise ValueError(
                 f"PinballLoss expected a number for each quantile, y_pred {(*y_true.shape, len(self.quantiles))}, "
                 f"received {tuple(y_pred.shape)}."

@@ -17,8 +17,19 @@ WAVE = (np.sin(np.arange(240) * 2 * np.pi / 12) + 0.1 * np.arange(240)).astype("
 def test_what_it_is_compared_with():
     starts = range(120, 180)
     truth = example.windows(WAVE, starts, 12)
-    assert example.error(example.seasonal_naive(WAVE, starts, 12, 12), truth) < 1e-4
-    assert example.error(example.exponential_smoothing(WAVE, starts, 12, 12), truth) < 1e-2
+    learned = WAVE[:100]
+    assert example.error(example.seasonal_naive(WAVE, learned, starts, 12, 12, drift=True), truth) < 1e-4
+    without = example.error(example.seasonal_naive(WAVE, learned, starts, 12, 12, drift=False), truth)
+    assert abs(without - 1.2) < 1e-3  # what a season of the trend brings
+    assert example.error(example.exponential_smoothing(WAVE, learned, starts, 12, 12, trend="add"), truth) < 1e-2
+
+
+@pytest.mark.slow
+def test_settings_are_chosen_before_the_test_and_nothing_is_learned_there():
+    changed = WAVE.copy()
+    changed[int(0.8 * len(WAVE)) :] = 0.0
+    found = [example.compare(values, 12, 24, 12, epochs=1, seeds=1)["settings"] for values in (WAVE, changed)]
+    assert found[0] == found[1] and found[0]["seasonal-naive"] == {"drift": True}
 
 
 @pytest.mark.slow
@@ -27,4 +38,5 @@ def test_all_methods_are_reported(capsys):
     assert set(found["errors"]) == {"seasonal-naive", "exponential smoothing", "encoder-decoder"}
     example.report("wave", found)
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 5 and printed[0].startswith("wave") and "intervals of 80 %" in printed[-1]
+    assert len(printed) == 7 and printed[0].startswith("wave") and "intervals of 80 %" in printed[-2]
+    assert printed[-1].strip().startswith("The network loses: 0 of 1 networks")

@@ -175,23 +175,90 @@ def test_masked_steps_are_skipped():
     assert np.isfinite(found).all()
 
 
+@pytest.mark.parametrize("known", [0, 2])
+def test_scheduled_sampling_begins_with_the_first_unmasked_value(known):
+    decoder = make("value", known, scheduled_sampling=True, seed=1)
+    decoder.sampling_rate.assign(1.0)
+    values, ahead = arrays(3, 4, 1), arrays(3, 4, known) if known else None
+    values[1, :2] = values[2] = np.nan  # what is masked
+    mask = np.array([[True] * 4, [False, False, True, True], [False] * 4])
+
+    def said(rows, steps, mask=None):
+        options = {} if ahead is None else {"known": ahead[rows, steps]}
+        return to_numpy(decoder(values[rows, steps], mask=mask, training=True, **options))
+
+    found, all_rows, all_steps = said(slice(3), slice(4), mask), slice(1, 2), slice(2, 4)
+    np.testing.assert_allclose(found[1, 2:], said(all_rows, all_steps)[0], atol=1e-6)
+    np.testing.assert_allclose(found[0], said(slice(1), slice(4))[0], atol=1e-6)
+    rest = [v.value for v in decoder.non_trainable_variables]
+
+    def loss(*weights):
+        options = {} if ahead is None else {"known": ops.convert_to_tensor(ahead)}
+        outputs, _ = decoder.stateless_call(
+            weights, rest, ops.convert_to_tensor(values), mask=ops.convert_to_tensor(mask), training=True, **options
+        )
+        return ops.sum(outputs[:2])
+
+    gradients = backend.gradient(loss, [w.value for w in decoder.trainable_weights])
+    assert all(np.isfinite(to_numpy(gradient)).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("known", [0, 2])
+@pytest.mark.parametrize("kind", [layers.GRUCell, layers.LSTMCell, keras.layers.GRUCell])
+def test_scheduled_sampling_with_dropout_in_the_cell(kind, known):
+    decoder = make("value", known, kind(UNITS, dropout=0.5, seed=1), scheduled_sampling=True, seed=1)
+    values, ahead = arrays(BATCH, TIME, 1), {"known": arrays(BATCH, TIME, known)} if known else {}
+    for rate in (0.0, 1.0):
+        decoder.sampling_rate.assign(rate)
+        one, other = (to_numpy(decoder(values, training=True, **ahead)) for _ in range(2))
+        assert np.isfinite(one).all() and not np.allclose(one, other)
+        still = to_numpy(decoder(values, **ahead))
+        np.testing.assert_array_equal(still, to_numpy(decoder(values, **ahead)))
+
+
 def test_what_does_not_fit_is_refused():
     decoder, known = make("value"), make("value", 2)
-    for message, call in {
-        "output 'value', 'normal' or": lambda: layers.ValueDecoder(layers.GRUCell(2), output="mean"),
-        "with 0.5 among them": lambda: layers.ValueDecoder(layers.GRUCell(2), output="quantiles", quantiles=[0.1]),
-        r"values \(batch, time, features=1\)": lambda: decoder(arrays(2, 3, 2)),
-        r"known \(batch, time, 2\), received None": lambda: known(arrays(2, 3, 1)),
-        r"known \(batch, time, 0\), received \(2, 3, 4\)": lambda: decoder(arrays(2, 3, 1), known=arrays(2, 3, 4)),
-        "a rnnkit.layers.ValueDecoder with weights": lambda: decoding.forecast(
-            layers.ValueDecoder(layers.GRUCell(2)), None, arrays(1, 1), 3
+    gap = arrays(2, 1)
+    gap[1] = np.nan
+
+    def forecast(decoder, start=(2, 1), steps: object = 3, states=None, **options):
+        start = arrays(*start) if isinstance(start, tuple) else start
+        return decoding.forecast(decoder, states, start, steps, **options)
+
+    for message, call in [
+        ("output 'value', 'normal' or", lambda: layers.ValueDecoder(layers.GRUCell(2), output="mean")),
+        ("with 0.5 among them", lambda: layers.ValueDecoder(layers.GRUCell(2), output="quantiles", quantiles=[0.1])),
+        ("features to be a positive integer, received True", lambda: layers.ValueDecoder(layers.GRUCell(2), True)),
+        ("features to be a positive integer, received None", lambda: layers.ValueDecoder(layers.GRUCell(2), None)),
+        ("sampling_rate with scheduled_sampling=True", lambda: decoder.sampling_rate),
+        (r"values \(batch, time, features=1\)", lambda: decoder(arrays(2, 3, 2))),
+        (r"known of shape \(2, 3, 2\).*received None", lambda: known(arrays(2, 3, 1))),
+        (r"known of shape \(2, 3, 0\).*received \(2, 3, 4\)", lambda: decoder(arrays(2, 3, 1), known=arrays(2, 3, 4))),
+        (r"known of shape \(2, 3, 2\).*received \(2, 4, 2\)", lambda: known(arrays(2, 3, 1), known=arrays(2, 4, 2))),
+        (r"known of shape \(2, 3, 2\).*received \(1, 3, 2\)", lambda: known(arrays(2, 3, 1), known=arrays(1, 3, 2))),
+        (r"known of shape \(2, 3, 2\).*received \(2, 2\)", lambda: known(arrays(2, 3, 1), known=arrays(2, 2))),
+        (r"a mask of shape \(2, 3\), received \(2, 4\)", lambda: decoder(arrays(2, 3, 1), mask=np.ones((2, 4), bool))),
+        ("a rnnkit.layers.ValueDecoder with weights", lambda: forecast(layers.ValueDecoder(layers.GRUCell(2)))),
+        (r"start \(batch, features=1\)", lambda: forecast(decoder, (2,))),
+        ("steps to be a positive integer, received 0", lambda: forecast(decoder, steps=0)),
+        ("steps to be a positive integer, received None", lambda: forecast(decoder, steps=None)),
+        (r"known of shape \(2, 3, 2\).*received None", lambda: forecast(known)),
+        (r"known of shape \(2, 3, 2\).*received \(2, 4, 2\)", lambda: forecast(known, known=arrays(2, 4, 2))),
+        (r"known of shape \(2, 3, 2\).*received \(3, 3, 2\)", lambda: forecast(known, known=arrays(3, 3, 2))),
+        (r"known of shape \(2, None, 2\).*received \(3, 2\)", lambda: forecast(known, steps=None, known=arrays(3, 2))),
+        (r"known of shape \(2, 3, 0\).*received \(2, 3, 1\)", lambda: forecast(decoder, known=arrays(2, 3, 1))),
+        (
+            r"1 states for the batch of start.*\(2, 4\).*received \[\(3, 4\)\]",
+            lambda: forecast(decoder, states=[arrays(3, 4)]),
         ),
-        r"start \(batch, features=1\)": lambda: decoding.forecast(decoder, None, arrays(2), 3),
-        "steps": lambda: decoding.forecast(decoder, None, arrays(2, 1), 0),
-        r"known \(batch, steps=3, 2\)": lambda: decoding.forecast(known, None, arrays(2, 1), 3),
-        "'normal' or 'quantiles' of a decoder for paths": lambda: decoding.forecast(
-            decoder, None, arrays(2, 1), 3, samples=5
+        (
+            r"1 states for the batch of start.*received \[\(2, 4\), \(2, 4\)\]",
+            lambda: forecast(decoder, states=[arrays(2, 4)] * 2),
         ),
-    }.items():
+        ("but start holds NaN", lambda: forecast(decoder, gap)),
+        ("but known holds NaN", lambda: forecast(known, known=np.full((2, 3, 2), np.nan))),
+        ("but states holds NaN", lambda: forecast(decoder, states=[np.full((2, 4), np.nan)])),
+        ("'normal' or 'quantiles' of a decoder for paths", lambda: forecast(decoder, samples=5)),
+    ]:
         with pytest.raises(ValueError, match=message):
             call()

@@ -43,6 +43,11 @@ def test_what_does_not_fit_is_refused():
         NormalLoss()(Y, Y)
     with pytest.raises(ValueError, match=r"y_pred \(3, 4, 2, 3\), received \(3, 4, 2, 2\)"):
         PinballLoss()(Y, np.zeros((3, 4, 2, 2), "float32"))
+    for shape in ((3, 4, 4), (3, 4, 1), (1, 4, 2), (3, 1, 2), (4, 2)):  # nothing is broadcast
+        with pytest.raises(ValueError, match="expected a mean and a deviation for each value"):
+            NormalLoss()(Y, np.ones((*shape, 2), "float32"))
+        with pytest.raises(ValueError, match="expected a number for each quantile"):
+            PinballLoss()(Y, np.ones((*shape, 3), "float32"))
     for wrong in ([], [0.5, 0.5], [0.9, 0.5], [0.1, 0.9], [0.0, 0.5], 0.5):
         with pytest.raises(ValueError, match="with 0.5 among them"):
             PinballLoss(wrong)
