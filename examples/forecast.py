@@ -1,9 +1,10 @@
 """Forecasts by an encoder and a decoder of real values, next to seasonal-naive and exponential smoothing.
 
 Two series: carbon dioxide at Mauna Loa, a year ahead, month by month; and sunspots, eleven years ahead, year by year.
-The encoder reads the past. The decoder says a normal distribution of each next value, and reads its own values. How
-many epochs it trains is chosen on the years before the test, and nothing is chosen on the test. Errors are means over
-all starts of a forecast in the test, of three networks that start from different weights.
+The encoder reads the past. The decoder says a normal distribution of each next value, and reads its own values. All
+methods learn from the same years. How many epochs a network trains, whether the season before drifts, and the trend of
+exponential smoothing are chosen on the years between these and the test. Errors are means over all starts of a forecast
+in the test, of three networks that start from different weights.
 
     python examples/forecast.py            both series, about two minutes
     python examples/forecast.py sunspots   one of them
@@ -26,6 +27,9 @@ SERIES = {
     "co2": (lambda: monthly(datasets.co2()), 12, 36, 12),
     "sunspots": (lambda: np.asarray(datasets.sunspots().values, "float32"), 11, 44, 11),
 }
+
+
+SMOOTHINGS = [{"trend": None}, {"trend": "add"}, {"trend": "add", "damped_trend": True}]
 
 
 def main():
@@ -53,17 +57,25 @@ def compare(values, season, past, ahead, epochs, seeds):
         "validation": range(first_of_validation, first_of_test - ahead + 1),
         "test": range(first_of_test, len(values) - ahead + 1),
     }
-    truth = windows(values, parts["test"], ahead)
-    errors = {
-        "seasonal-naive": error(seasonal_naive(values, parts["test"], season, ahead), truth),
-        "exponential smoothing": error(exponential_smoothing(values, parts["test"], season, ahead), truth),
-    }
-    scale = np.diff(values[:first_of_validation]).std()
+    truth = {part: windows(values, parts[part], ahead) for part in ("validation", "test")}
+    learned = values[:first_of_validation]  # what every method learns from
+    errors, settings = {}, {}
+    for method, (forecasts, choices) in {
+        "seasonal-naive": (seasonal_naive, [{"drift": False}, {"drift": True}]),
+        "exponential smoothing": (exponential_smoothing, SMOOTHINGS),
+    }.items():
+
+        def error_in(part, choice, forecasts=forecasts):
+            return error(forecasts(values, learned, parts[part], season, ahead, **choice), truth[part])
+
+        best = min(choices, key=lambda choice: error_in("validation", choice))
+        errors[method], settings[method] = error_in("test", best), best
+    scale = np.diff(learned).std()
     networks = [network(values, parts, season, past, ahead, scale, epochs, seed) for seed in range(seeds)]
-    found = [error(median, truth) for median, _ in networks]
+    found = [error(median, truth["test"]) for median, _ in networks]
     errors["encoder-decoder"] = float(np.mean(found))
-    held = np.mean([(low <= truth) & (truth <= high) for _, (low, high) in networks])
-    return {"errors": errors, "seeds": found, "held": float(held)}
+    held = np.mean([(low <= truth["test"]) & (truth["test"] <= high) for _, (low, high) in networks])
+    return {"errors": errors, "settings": settings, "seeds": found, "held": float(held)}
 
 
 def windows(values, starts, size):
@@ -74,28 +86,23 @@ def error(forecasts, truth):
     return float(np.abs(forecasts - truth).mean())
 
 
-def seasonal_naive(values, starts, season, ahead):
-    """The season before once more, raised by what the last season brought."""
+def seasonal_naive(values, learned, starts, season, ahead, drift):
+    """The season before once more; with drift, raised by what the last season brought."""
     last = np.stack([np.resize(values[start - season : start], ahead) for start in starts])
     rise = np.array([values[start - 1] - values[start - 1 - season] for start in starts])
-    return last + (rise[:, None] if season == 12 else 0.0)
+    return last + (rise[:, None] if drift else 0.0)
 
 
-def exponential_smoothing(values, starts, season, ahead):
-    """Level, trend and season; the weights are fitted once, before the test, and the states run on."""
-    found = []
+def exponential_smoothing(values, learned, starts, season, ahead, **components):
+    """Level, trend and season: how fast they change is fitted once, and then they follow the series."""
+    components = {**components, "seasonal": "add", "seasonal_periods": season}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fitted = ExponentialSmoothing(values[: starts[0]], trend="add", seasonal="add", seasonal_periods=season).fit()
-        parameters = {
-            "smoothing_level": fitted.params["smoothing_level"],
-            "smoothing_trend": fitted.params["smoothing_trend"],
-            "smoothing_seasonal": fitted.params["smoothing_seasonal"],
-        }
-        for start in starts:
-            model = ExponentialSmoothing(values[:start], trend="add", seasonal="add", seasonal_periods=season)
-            found.append(model.fit(**parameters, optimized=False).forecast(ahead))
-    return np.stack(found)
+        warnings.simplefilter("ignore")  # statsmodels says where its optimizer did not converge
+        fitted = ExponentialSmoothing(learned, **components).fit().params
+        names = ("smoothing_level", "smoothing_trend", "smoothing_seasonal", "damping_trend")
+        fixed = {name: fitted[name] for name in names if np.isfinite(fitted[name])}
+        models = [ExponentialSmoothing(values[:start], **components) for start in starts]
+        return np.stack([model.fit(**fixed, optimized=False).forecast(ahead) for model in models])
 
 
 def network(values, parts, season, past, ahead, scale, epochs, seed):
@@ -123,18 +130,25 @@ def network(values, parts, season, past, ahead, scale, epochs, seed):
     best = keras.callbacks.EarlyStopping("val_loss", patience=8, restore_best_weights=True)
     model.fit(inputs, target, 16, epochs, validation_data=tuple(validation), callbacks=[best], verbose=0)
     (before, shifted, known), _, last = examples("test")
-    first = keras.Model(read, states).predict(before, verbose=0)
+    first = keras.Model(read, states)(before)
     paths = decoding.forecast(decoder, first, shifted[:, 0], known=known, samples=200, seed=seed).paths[..., 0]
     low, median, high = np.quantile(paths, [0.1, 0.5, 0.9], axis=1) * scale + last
     return median, (low, high)
 
 
 def report(name, found):
+    errors = dict(sorted(found["errors"].items(), key=lambda item: item[1]))
     print(f"{name}: mean absolute error in the last fifth")
-    for method, value in sorted(found["errors"].items(), key=lambda item: item[1]):
-        print(f"    {method:22} {value:6.2f}")
-    seeds = ", ".join(f"{value:.2f}" for value in found["seeds"])
-    print(f"    the networks alone: {seeds}; {found['held']:.0%} of the values are in their intervals of 80 %")
+    for method, value in errors.items():
+        choice = ", ".join(f"{key}={value}" for key, value in found["settings"].get(method, {}).items())
+        print(f"    {method:22} {value:6.2f}  {choice}".rstrip())
+    seeds = found["seeds"]
+    print(f"    the networks one by one: {', '.join(f'{value:.2f}' for value in seeds)}")
+    print(f"    {found['held']:.0%} of the values are in their intervals of 80 %")
+    simple = min(value for method, value in errors.items() if method != "encoder-decoder")
+    better = sum(value < simple for value in seeds)
+    verdict = {0: "The network loses", len(seeds): "The network wins"}.get(better, "Undecided")
+    print(f"    {verdict}: {better} of {len(seeds)} networks are better than the best method without one.")
 
 
 if __name__ == "__main__":
