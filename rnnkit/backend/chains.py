@@ -8,6 +8,7 @@ from keras import ops
 
 from rnnkit import backend
 from rnnkit.annotations import Tensor
+from rnnkit.ops.scores import first_of_best
 
 
 def forward(emissions: Tensor, start: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,19 +72,13 @@ def backtrace(bests: Tensor, transitions: Tensor, goes_on: Tensor) -> Tensor:
 
     def step(after, inputs):
         alpha, goes_on = inputs
-        tags = _first_best(alpha + goes_on * after)
+        tags = first_of_best(alpha + goes_on * after, axis=0)
         return ops.take(transitions, tags, axis=1), tags
 
     nothing = ops.zeros_like(bests[0])
     backwards = [ops.flip(bests, axis=0), ops.flip(goes_on, axis=0)]
     tags, _ = backend.scan(step, nothing, backwards, ops.zeros_like(nothing[0], dtype="int32"))
     return ops.flip(tags, axis=0)
-
-
-def _first_best(scores):
-    """The first tag of the best score, int32 `(batch,)`. Exporters know no `ops.argmax` of Keras."""
-    numbers = ops.arange(scores.shape[0], dtype="int32")[:, None]
-    return ops.min(ops.where(scores == ops.max(scores, axis=0), numbers, scores.shape[0] - 1), axis=0)
 
 
 def _scan_forward(emissions, start, transitions, combine):

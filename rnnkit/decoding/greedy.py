@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from keras import ops
-
 from rnnkit.annotations import Tensor, Tensors
 from rnnkit.decoding.arguments import check_arguments
 from rnnkit.decoding.constraints import Constrain
 from rnnkit.decoding.search import Decoded, decode_loop, run
+from rnnkit.ops.scores import first_of_best
 
 
 def greedy_search(
@@ -106,4 +105,4 @@ def greedy_search(
 
 
 def _search(steps, setting, states, start, lengths, forced):
-    return decode_loop(steps, setting, states, start, lengths, forced, lambda scores, t: ops.argmax(scores, axis=-1))
+    return decode_loop(steps, setting, states, start, lengths, forced, lambda scores, t: first_of_best(scores))

@@ -13,7 +13,7 @@ from rnnkit.annotations import Tensor
 from rnnkit.decoding.arguments import Arguments
 from rnnkit.decoding.constraints import LOWEST, Constrain, is_built_in
 from rnnkit.decoding.steps import Ensemble, Steps
-from rnnkit.ops.scores import IMPOSSIBLE, minus_infinity_if_impossible
+from rnnkit.ops.scores import IMPOSSIBLE, minus_infinity_if_impossible, scores_at
 
 _programs = weakref.WeakKeyDictionary()  # for each decoder, a dictionary from searches and settings to programs
 
@@ -172,7 +172,7 @@ def decode_loop(
         lengths: how many tokens at most, `(batch,)`.
         forced: as in `scores_of`.
         choose: `choose(scores, t)` returns the tokens `(batch,)`, given `(batch, vocabulary)` at step t: ln p, or
-            `IMPOSSIBLE`.
+            `IMPOSSIBLE`. It chooses nothing that is impossible if there is anything else.
 
     Returns:
         What a `Decoded` holds.
@@ -186,9 +186,8 @@ def decode_loop(
         tokens = ops.transpose(carry["tokens"]) if setting.constraints else None
         log_p, counts = scores_of(carry["logits"], tokens, t, forced, setting)
         token = ops.cast(choose(counts, t), "int32")
-        stuck = ops.max(counts, axis=-1) < IMPOSSIBLE / 2
-        gain = ops.squeeze(ops.take_along_axis(log_p, token[:, None], axis=-1), axis=-1)
-        gain = ops.where(stuck, IMPOSSIBLE, gain)
+        stuck = scores_at(counts, token) < IMPOSSIBLE / 2
+        gain = ops.where(stuck, IMPOSSIBLE, scores_at(log_p, token))
         silent = ops.logical_or(finished, stuck)
         alignment = [ops.where(silent[:, None], 0.0, now) for now in carry["alignment"]]
         more = {}

@@ -146,6 +146,7 @@ def test_a_loaded_training_model_is_served(tmp_path):
     first = cell.initial_state(memory, embedding.compute_mask(source), layers.Bridge(cell.cell, name="bridge")(states))
     decoder = layers.Decoder(keras.layers.Embedding(TOKENS, 3), cell, keras.layers.Dense(TOKENS), name="decoder")
     keras.Model([source, target], decoder(target, initial_state=first)).save(tmp_path / "model.keras")
+    trained = keras.Model(source, first), decoder
 
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     decoder = loaded.get_layer("decoder")
@@ -157,8 +158,11 @@ def test_a_loaded_training_model_is_served(tmp_path):
     assert client.returncode == 0, client.stderr
     for batch in (3, 1):
         words = np.random.default_rng(batch).integers(1, 9, (batch, 4)).astype("int32")
-        states = encoder.predict(words, verbose=0)
-        expected = decoding.beam_search(decoder, states, START, END, LENGTH, width=3, forbidden=[5])
+        found, expected = (
+            decoding.beam_search(decoder, encoder.predict(words, verbose=0), START, END, LENGTH, width=3, forbidden=[5])
+            for encoder, decoder in ((encoder, decoder), trained)
+        )
+        np.testing.assert_array_equal(found.tokens, expected.tokens)
         served = np.load(tmp_path / "served" / f"{batch}.npz")
         np.testing.assert_array_equal(served["tokens"], expected.tokens)
         np.testing.assert_allclose(served["scores"], expected.scores, atol=1e-5)
