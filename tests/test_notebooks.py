@@ -64,7 +64,6 @@ NOT_YET = [
     "01_word2vec.ipynb",
     "02_vanilla_rnn.ipynb",
     "03_lstm.ipynb",
-    "04_gru.ipynb",
     "05_bidirectional.ipynb",
     "06_stacked.ipynb",
     "07_attention_seq2seq.ipynb",
