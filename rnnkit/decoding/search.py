@@ -15,7 +15,8 @@ from rnnkit.decoding.constraints import LOWEST, Constrain, is_built_in
 from rnnkit.decoding.steps import Ensemble, Steps
 from rnnkit.ops.scores import IMPOSSIBLE, minus_infinity_if_impossible, scores_at
 
-_programs = weakref.WeakKeyDictionary()  # for each decoder, a dictionary from searches and settings to programs
+KEPT = 4  # programs of a decoder with functions of the user's
+_programs = weakref.WeakKeyDictionary()  # of each decoder, a list of `_Program`
 
 
 class Decoded(NamedTuple):
@@ -64,6 +65,12 @@ class Setting(NamedTuple):
     options: tuple[Hashable, ...]
 
 
+class _Program(NamedTuple):
+    search: Callable[..., Any]
+    setting: Setting
+    run: Callable[..., Any]
+
+
 def run(
     search: Callable[..., Any], arguments: Arguments, options: tuple[Hashable, ...] = (), tensors: Sequence[Tensor] = ()
 ) -> Decoded:
@@ -109,19 +116,21 @@ def _program(search, arguments, setting):
     if not isinstance(decoder, keras.layers.Layer | Ensemble):
         # What a function refers to may change: it is compiled each time.
         return backend.compiled(lambda *tensors: search(steps, setting, *tensors), [])
-    programs = _programs.setdefault(decoder, {})
-    # Each call may bring new functions `constrain`: of their programs, only the last one is kept.
-    key = (search, setting) if all(map(is_built_in, setting.constraints)) else search
-    made_for, program = programs.get(key, (None, None))
-    if made_for != setting:
-        reference, kind = weakref.ref(decoder), type(steps)  # a kept program must not keep its decoder
+    programs = _programs.setdefault(decoder, [])
+    for program in programs:
+        if program.search is search and program.setting == setting:
+            return program.run
+    reference, kind = weakref.ref(decoder), type(steps)  # a kept program must not keep its decoder
 
-        def run_search(*tensors):
-            return search(kind(reference()), setting, *tensors)
+    def run_search(*tensors):
+        return search(kind(reference()), setting, *tensors)
 
-        program = backend.compiled(run_search, decoder.variables)
-        programs[key] = setting, program
-    return program
+    programs.append(_Program(search, setting, backend.compiled(run_search, decoder.variables)))
+    # Each call may bring new functions `constrain`: of their programs, only the last ones are kept.
+    of_functions = [program for program in programs if not all(map(is_built_in, program.setting.constraints))]
+    for program in of_functions[:-KEPT]:
+        programs.remove(program)
+    return programs[-1].run
 
 
 def scores_of(logits: Tensor, tokens: Tensor, t: Tensor, forced: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:

@@ -389,6 +389,30 @@ def test_few_lengths_need_a_program_of_their_own(searched):
     assert len(search._programs[decoder]) == 2
 
 
+def test_functions_that_take_turns_are_compiled_once_each_and_few_are_kept():
+    decoder, states = decoder_and_states()
+    traced = []
+
+    def forbids(token):
+        def constrain(tokens, step, logits):
+            traced.append(token)
+            return ops.where(np.arange(logits.shape[-1]) == token, -np.inf, logits)
+
+        return constrain
+
+    functions = [forbids(token) for token in range(3, 6)]
+    counts = []
+    for _ in range(3):
+        for token, function in zip(range(3, 6), functions, strict=True):
+            assert token not in greedy_search(decoder, states, START, END, LENGTH, constrain=function).tokens
+        counts.append(len(traced))
+    assert counts[0] == counts[1] == counts[2]
+    for _ in range(4):
+        greedy_search(decoder, states, START, END, LENGTH, constrain=forbids(3))
+    programs = [program for program in search._programs[decoder] if program.setting.constraints]
+    assert len(programs) == search.KEPT
+
+
 def one_step_model(decoder):
     """A Keras model from `[tokens, h, C]` to `[logits, h, C]`, with the layers of the decoder."""
     tokens, h, C = keras.Input((), dtype="int32"), keras.Input((5,)), keras.Input((5,))
