@@ -1,32 +1,44 @@
 """Decoding: one compiled loop against a loop over `model.predict`, and beam search against greedy search.
 
-    python benchmarks/decoding.py [--rounds 5]
+    python benchmarks/decoding.py [--rounds 9]
 
 An LSTM of 256 units with a vocabulary of 1,000 tokens writes 100 tokens, for 1 row and for 32, with random weights; no
 token ends a sequence: all do the same work. The loop over `predict` feeds a Keras model of one step, token after
-token; its tokens are checked to be equal. Contenders alternate, each after a first call that compiles. Reported
-are the ratio of medians, and the smallest and the largest ratio of one round.
+token; its tokens are checked to be equal. What controls a beam search is compared with the beam search without it.
+Contenders alternate, each after a first call that compiles. Reported are the ratio of medians, and the smallest and the
+largest ratio of one round.
 """
 
 import argparse
 import statistics
+from functools import partial
 
 import keras
 import numpy as np
 from harness import alternate, ratio, write_results
+from keras import ops
 
 from rnnkit import decoding, layers
 
 UNITS, VOCABULARY, TOKENS, WIDTH = 256, 1000, 100, 5
+CONTROLS = {
+    "forbidden": {"forbidden": [3, 4, 5]},
+    "min_length": {"end": 2, "min_length": TOKENS},
+    "no_repeat": {"no_repeat": 3},
+    "repetition_penalty": {"repetition_penalty": 1.2},
+    "prefix": {"prefix": np.arange(3, 13)[None]},
+    "constrain": {"constrain": lambda tokens, step, logits: ops.where(np.arange(VOCABULARY) < 900, logits, -np.inf)},
+    "moves": {"constrain": decoding.Moves(np.random.default_rng(0).random((VOCABULARY, VOCABULARY)) < 0.9)},
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
     rows = [row for batch in (1, 32) for row in measure(batch, arguments.rounds)]
-    print(f"{'batch':>5}  {'contender':24} {'seconds':>8}  {'of greedy':>9}  spread")
+    print(f"{'batch':>5}  {'contender':24} {'seconds':>8}  {'of base':>9}  spread")
     for row in rows:
         spread = "{:.2f} to {:.2f}".format(*row["spread"])
         print(f"{row['batch']:5}  {row['contender']:24} {row['seconds']:8.4f}  {row['ratio']:9.2f}  {spread}")
@@ -48,6 +60,11 @@ def measure(batch, rounds):
         "greedy, attention": lambda: decoding.greedy_search(attending, looking, **common).tokens,
         f"beam of {WIDTH}, attention": lambda: decoding.beam_search(attending, looking, **common, width=WIDTH).tokens,
     }
+    for name, options in CONTROLS.items():
+        options = {**common, "width": WIDTH, **options}
+        if name == "prefix":
+            options["prefix"] = np.repeat(options["prefix"], batch, axis=0)
+        contenders[f"beam of {WIDTH}, {name}"] = partial(controlled, decoder, states, options)
     tokens = {name: run() for name, run in contenders.items()}  # compiles
     assert (tokens["predict, token by token"] == tokens["greedy"]).all()
     assert (tokens["greedy, Keras model"] == tokens["greedy"]).all()
@@ -55,8 +72,14 @@ def measure(batch, rounds):
     rows = []
     for name, times in seconds.items():
         base = seconds["greedy, attention" if "attention" in name else "greedy"]
+        if name.rsplit(", ")[-1] in CONTROLS:
+            base = seconds[f"beam of {WIDTH}"]
         rows.append({"batch": batch, "contender": name, "seconds": statistics.median(times), **ratio(times, base)})
     return rows
+
+
+def controlled(decoder, states, options):
+    return decoding.beam_search(decoder, states, **options).tokens[:, 0]
 
 
 def make():

@@ -42,10 +42,27 @@ if JAX:
     jax.config.update("jax_disable_most_optimizations", True)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--cases", type=int, help="how many cases of each test run, at most: the first ones and the last")
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--cases"):
+        left_out = surplus(items, config.getoption("--cases"))
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     order = {name: rank for rank, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def surplus(items, count):
+    """The cases of each test of the package that are more than `count`. Of the project itself, nothing is left out."""
+    cases = {}
+    for item in items:
+        if item.path.parent.name != "tests" and hasattr(item, "callspec"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return {item for group in cases.values() for item in group[count - 1 : -1]}
 
 
 @pytest.fixture(autouse=True)
