@@ -9,7 +9,7 @@ pytest = -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 help:
 	@echo "make notebooks      run every notebook; executed copies and HTML pages go to build/notebooks/"
 	@echo "make lab            open JupyterLab on the notebooks"
-	@echo "make check          lint, types and the tests that are not slow: after each change"
+	@echo "make check          lint, types and tests: two cases of each, none that is slow: after each change"
 	@echo "make test           everything: also the slow tests, and every notebook against its stored outputs"
 	@echo "make test-portable  the notebooks again, with the instructions of older processors"
 	@echo "make test-backends  the unit tests on JAX and on PyTorch (or one of them: test-jax, test-torch)"
@@ -40,7 +40,7 @@ lab: .venv
 	@$(python) -m jupyterlab --notebook-dir=notebooks
 
 check: .venv
-	@$(python) $(pytest) -m "not slow" rnnkit tests
+	@$(python) $(pytest) -m "not slow" --cases 2 rnnkit tests
 
 test: .venv
 	@$(python) $(pytest)

@@ -35,7 +35,7 @@ def make(name):
     return LAYERS[name](**kwargs)
 
 
-@pytest.mark.parametrize("name, masked", slow_except([("own cell", True)], CASES))
+@pytest.mark.parametrize("name, masked", slow_except([("LSTM", True)], CASES))
 def test_directional_derivatives(name, masked):
     layer, rng = make(name), np.random.default_rng(0)
     x, direction = (tf.constant(rng.normal(size=(BATCH, TIME, FEATURES))) for _ in range(2))

@@ -138,6 +138,7 @@ def test_tags_and_decoders(export, make, time, tmp_path):
     np.testing.assert_allclose(export(model, str(tmp_path / "model"))(words), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_examples_of_the_guide(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
