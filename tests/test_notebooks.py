@@ -63,7 +63,6 @@ HIDDEN = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # what make o
 NOT_YET = [
     "01_word2vec.ipynb",
     "02_vanilla_rnn.ipynb",
-    "03_lstm.ipynb",
     "05_bidirectional.ipynb",
     "06_stacked.ipynb",
     "07_attention_seq2seq.ipynb",
