@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
 README = (ROOT / "README.md").read_text()
-DATA = sorted((ROOT / "data").iterdir())
+DATA = sorted(path for path in (ROOT / "data").rglob("*") if path.is_file())
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md")])
 MACHINES = [
     {
@@ -155,7 +155,7 @@ def test_data_is_found_and_is_what_we_wrote(installation, wheel, tmp_path):
         "print(rnnkit.__file__)\n"
         "for name in sys.argv[1:]:\n"
         "    print(hashlib.sha256(data_file(name).read_bytes()).hexdigest())\n",
-        *(path.name for path in DATA),
+        *(path.relative_to(ROOT / "data").as_posix() for path in DATA),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(place)},
     )
