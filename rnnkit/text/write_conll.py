@@ -1,14 +1,14 @@
 """Writes sentences and their tags to files in columns, and predictions into copies of such files."""
 
 import gzip
-import os
+import io
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
 from rnnkit.annotations import Tokens
+from rnnkit.files import new_file
 from rnnkit.text.columns import DOCUMENT, ColumnFile, Layout, spans
 from rnnkit.text.lines import lines_with_ends
 from rnnkit.text.read_conll import column_file
@@ -74,20 +74,22 @@ def write_conll(
             f"tokens and {len(tags)} with {sum(map(len, tags))} tags. Compare the lengths of the sentences."
         )
     columns = [tokens] if tags is None else [tokens, tags]
-    with _new_file(path) as (part, file):
-        for index, rows in enumerate(zip(*columns, strict=True)):
-            if not rows[0]:
-                raise ValueError(f"write_conll expected sentences with at least one token, received sentence {index}.")
-            if index in documents:
-                file.write(separator.join([DOCUMENT, *["O"] * (len(columns) - 1)]) + "\n\n")
-            for place, cells in enumerate(zip(*rows, strict=True)):
-                where = f"write_conll, sentence {index}, token {place}"
-                file.write(separator.join(_cell(cell, separator, quotes, where, tags is None) for cell in cells) + "\n")
-            file.write("\n")
-        file.flush()
+    with new_file(path) as opened:
+        with _text(opened, path) as file:
+            for index, rows in enumerate(zip(*columns, strict=True)):
+                if not rows[0]:
+                    raise ValueError(
+                        f"write_conll expected sentences with at least one token, received sentence {index}."
+                    )
+                if index in documents:
+                    file.write(separator.join([DOCUMENT, *["O"] * (len(columns) - 1)]) + "\n\n")
+                for place, cells in enumerate(zip(*rows, strict=True)):
+                    where = f"write_conll, sentence {index}, token {place}"
+                    written = [_cell(cell, separator, quotes, where, tags is None) for cell in cells]
+                    file.write(separator.join(written) + "\n")
+                file.write("\n")
         if any(token.startswith(("#", "\ufeff", DOCUMENT)) for row in tokens for token in row):
-            file.close()
-            _check(part, tokens, tags, quotes)
+            _check(Path(opened.name), tokens, tags, quotes)
 
 
 def replace_tags(
@@ -140,7 +142,7 @@ def replace_tags(
     file = column_file("replace_tags", source, token_column, tag_column, comments, blank_tokens, quotes)
     columns = [iter(column) for column in ([] if tags is None else [tags]) + list(append)]
     edits = _edits(file, columns)
-    with _new_file(path) as (_, target):
+    with new_file(path) as opened, _text(opened, path) as target:
         edit = next(edits, None)
         for number, (mark, line, end) in enumerate(lines_with_ends(source), 1):
             if edit is not None and edit[0] == number:
@@ -236,15 +238,7 @@ def _check(path, tokens, tags, quotes):
     )
 
 
-@contextmanager
-def _new_file(path):
-    """A file to write, under a name of its own until everything is written."""
-    part = path.with_name(f".{path.name}.part{''.join(path.suffixes[-1:])}")
-    compressed = path.suffix == ".gz"
-    try:
-        opened = gzip.open if compressed else open
-        with opened(part, "wt", encoding="utf-8", newline="") as file:
-            yield part, file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def _text(file, path):
+    """A file of bytes as one of text, compressed if its name says so."""
+    file = gzip.open(file, "wb") if path.suffix == ".gz" else file
+    return io.TextIOWrapper(file, encoding="utf-8", newline="")

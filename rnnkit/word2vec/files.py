@@ -1,15 +1,15 @@
-"""Files of word vectors: the two formats of word2vec, and a way to write a file whole or not at all."""
+"""Files of word vectors: the two formats of word2vec."""
 
 import gzip
 import os
-import tempfile
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import IO
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from rnnkit.files import new_file
 
 _CHUNK = 2**20  # bytes read at a time
 _ROWS = 2**12  # rows that a table begins with
@@ -171,30 +171,6 @@ def check_words_and_vectors(owner: str, words: Iterable[str], vectors: ArrayLike
             raise ValueError(f"{owner} expected each word once, received {word!r:.60} twice.")
         seen.add(word)
     return words, vectors
-
-
-@contextmanager
-def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Opens a file to write, which has its name only once everything is written.
-
-    Args:
-        path: where to write. If an error is raised, it is left as it was.
-
-    Yields:
-        The file, open for bytes.
-    """
-    path = os.fspath(path)
-    handle, unfinished = tempfile.mkstemp(dir=os.path.dirname(path) or ".", suffix=".unfinished")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(unfinished, 0o666 & ~mask)  # mkstemp lets only the owner read
-        os.replace(unfinished, path)
-    except BaseException:
-        os.unlink(unfinished)
-        raise
 
 
 def _encoded(word):

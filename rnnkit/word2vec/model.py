@@ -20,9 +20,10 @@ from threadpoolctl import threadpool_limits
 
 from rnnkit.annotations import Tokens
 from rnnkit.arguments import check_integer, check_positive_integer
+from rnnkit.files import new_file
 from rnnkit.text.vocabulary import Vocabulary
 from rnnkit.word2vec.corpus import READ_AGAIN, count_words, encode, frequent_words
-from rnnkit.word2vec.files import check_words_and_vectors, load_word2vec_format, new_file, save_word2vec_format
+from rnnkit.word2vec.files import check_words_and_vectors, load_word2vec_format, save_word2vec_format
 from rnnkit.word2vec.state import State
 from rnnkit.word2vec.subword_hashing import check_subwords, subword_buckets
 from rnnkit.word2vec.trainer import ARCHITECTURES, LARGEST_WINDOW, RATES, Trainer, stretches
