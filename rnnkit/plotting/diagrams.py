@@ -13,6 +13,8 @@ def draw_unrolled(
 ) -> Axes:
     """Draws a recurrent network twice: as a loop, and unrolled over its time steps.
 
+    R is next to the arrows that lead from state to state, and O next to those from a state to its output.
+
     Args:
         inputs: a label for the input x_t of each time step, such as the letters of a word.
         outputs: a label for the output y_t of each time step. Defaults to `None`, no outputs.
@@ -38,6 +40,10 @@ def draw_unrolled(
         _draw_step(axes, x, names)
         if column:
             arrow(axes, (x - 1.4, 1.5), (x - 0.4, 1.5))
+            axes.text(x - 0.9, 1.6, "R", ha="center", va="bottom")
+        if outputs:
+            axes.text(x + 0.12, 2.25, "O", ha="left", va="center")
+    axes.text(1.0, 2.0, "R", ha="center", va="bottom")
     arrow(axes, (0.4, 1.7), (0.4, 1.3), bend=-2.2)
     axes.text(1.5, 1.5, "$h_0$", ha="right", va="center")
     frame(axes, 1.8 * steps + 1.8, 3.6 if outputs else 2.1)
