@@ -62,7 +62,6 @@ HIDDEN = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # what make o
 # leaves this list, and the list goes when it is empty. A lesson on it that keeps the rules is reported.
 NOT_YET = [
     "01_word2vec.ipynb",
-    "02_vanilla_rnn.ipynb",
     "05_bidirectional.ipynb",
     "07_attention_seq2seq.ipynb",
     "08_ner.ipynb",
