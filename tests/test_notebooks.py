@@ -64,7 +64,6 @@ NOT_YET = [
     "01_word2vec.ipynb",
     "05_bidirectional.ipynb",
     "07_attention_seq2seq.ipynb",
-    "08_ner.ipynb",
 ]
 
 
