@@ -26,7 +26,7 @@ CONTROLS = {
     "min_length": {"end": 2, "min_length": TOKENS},
     "no_repeat": {"no_repeat": 3},
     "repetition_penalty": {"repetition_penalty": 1.2},
-    "prefix": {"prefix": np.arange(3, 13)[None]},
+    "prefix": {"prefix": np.arange(3, 13)},
     "constrain": {"constrain": lambda tokens, step, logits: ops.where(np.arange(VOCABULARY) < 900, logits, -np.inf)},
     "moves": {"constrain": decoding.Moves(np.random.default_rng(0).random((VOCABULARY, VOCABULARY)) < 0.9)},
 }
@@ -62,9 +62,7 @@ def measure(batch, rounds):
     }
     for name, options in CONTROLS.items():
         options = {**common, "width": WIDTH, **options}
-        if name == "prefix":
-            options["prefix"] = np.repeat(options["prefix"], batch, axis=0)
-        contenders[f"beam of {WIDTH}, {name}"] = partial(controlled, decoder, states, options)
+        contenders[f"beam of {WIDTH}, {name}"] = partial(decoding.beam_search, decoder, states, **options)
     tokens = {name: run() for name, run in contenders.items()}  # compiles
     assert (tokens["predict, token by token"] == tokens["greedy"]).all()
     assert (tokens["greedy, Keras model"] == tokens["greedy"]).all()
@@ -76,10 +74,6 @@ def measure(batch, rounds):
             base = seconds[f"beam of {WIDTH}"]
         rows.append({"batch": batch, "contender": name, "seconds": statistics.median(times), **ratio(times, base)})
     return rows
-
-
-def controlled(decoder, states, options):
-    return decoding.beam_search(decoder, states, **options).tokens[:, 0]
 
 
 def make():

@@ -29,9 +29,6 @@ SERIES = {
 }
 
 
-SMOOTHINGS = [{"trend": None}, {"trend": "add"}, {"trend": "add", "damped_trend": True}]
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("series", nargs="*", choices=[*SERIES, []], help="default: both")
@@ -60,16 +57,14 @@ def compare(values, season, past, ahead, epochs, seeds):
     truth = {part: windows(values, parts[part], ahead) for part in ("validation", "test")}
     learned = values[:first_of_validation]  # what every method learns from
     errors, settings = {}, {}
-    for method, (forecasts, choices) in {
-        "seasonal-naive": (seasonal_naive, [{"drift": False}, {"drift": True}]),
-        "exponential smoothing": (exponential_smoothing, SMOOTHINGS),
-    }.items():
 
-        def error_in(part, choice, forecasts=forecasts):
-            return error(forecasts(values, learned, parts[part], season, ahead, **choice), truth[part])
+    def error_in(part, forecasts, setting):
+        return error(forecasts(values, learned, parts[part], season, ahead, **setting), truth[part])
 
-        best = min(choices, key=lambda choice: error_in("validation", choice))
-        errors[method], settings[method] = error_in("test", best), best
+    for method, (forecasts, choices) in WITHOUT_NETWORK.items():
+        before = [error_in("validation", forecasts, setting) for setting in choices]
+        settings[method] = choices[int(np.argmin(before))]
+        errors[method] = error_in("test", forecasts, settings[method])
     scale = np.diff(learned).std()
     networks = [network(values, parts, season, past, ahead, scale, epochs, seed) for seed in range(seeds)]
     found = [error(median, truth["test"]) for median, _ in networks]
@@ -103,6 +98,15 @@ def exponential_smoothing(values, learned, starts, season, ahead, **components):
         fixed = {name: fitted[name] for name in names if np.isfinite(fitted[name])}
         models = [ExponentialSmoothing(values[:start], **components) for start in starts]
         return np.stack([model.fit(**fixed, optimized=False).forecast(ahead) for model in models])
+
+
+WITHOUT_NETWORK = {  # how they forecast, and the settings to choose from
+    "seasonal-naive": (seasonal_naive, [{"drift": False}, {"drift": True}]),
+    "exponential smoothing": (
+        exponential_smoothing,
+        [{"trend": None}, {"trend": "add"}, {"trend": "add", "damped_trend": True}],
+    ),
+}
 
 
 def network(values, parts, season, past, ahead, scale, epochs, seed):

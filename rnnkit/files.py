@@ -1,10 +1,11 @@
 """Files that are written as a whole or not at all."""
 
+import gzip
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, cast
 
 
 @contextmanager
@@ -31,6 +32,11 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     except BaseException:
         os.unlink(unfinished)
         raise
+
+
+def compressed(file: IO[bytes], path: str | os.PathLike[str]) -> IO[bytes]:
+    """Returns the file to write to: one that compresses if the path ends in `.gz`, otherwise the same."""
+    return cast(IO[bytes], gzip.open(file, "wb")) if os.fspath(path).endswith(".gz") else file
 
 
 def _mode(path):

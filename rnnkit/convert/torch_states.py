@@ -7,7 +7,7 @@ import numpy as np
 from keras import tree
 
 from rnnkit.annotations import Tensor
-from rnnkit.layers.state_layout import in_words, states_of
+from rnnkit.layers.state_layout import in_words, places_by_direction, states_of
 
 
 def states_from_torch(states: Any, layer: Any) -> list[Tensor]:
@@ -35,7 +35,7 @@ def states_from_torch(states: Any, layer: Any) -> list[Tensor]:
     """
     parts = list(states) if isinstance(states, list | tuple) else [states]
     layers = states_of(layer)
-    groups = [group for inner in layers for group in zip(*(state.places for state in inner), strict=True)]
+    groups = places_by_direction(layers)
     shapes = [tuple(part.shape) for part in parts]
     fits = all(len(group) == len(parts) for group in groups)
     if not fits or any(len(shape) != 3 or shape[0] != len(groups) for shape in shapes):
@@ -69,7 +69,7 @@ def states_to_torch(states: Any, layer: Any) -> Any:
     (1, 3, 4)
     """
     layers = states_of(layer)
-    groups = [group for inner in layers for group in zip(*(state.places for state in inner), strict=True)]
+    groups = places_by_direction(layers)
     arrays = [keras.ops.convert_to_numpy(state) for state in tree.flatten(states)]
     count = sum(map(len, groups))
     if len(arrays) != count:

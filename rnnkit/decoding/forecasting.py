@@ -10,6 +10,7 @@ from keras import ops, tree
 from rnnkit import backend
 from rnnkit.annotations import Tensor
 from rnnkit.arguments import agree, check_positive_integer
+from rnnkit.layers.recurrent import holds_nan
 from rnnkit.layers.state_shapes import state_specs
 from rnnkit.layers.value_decoder import ValueDecoder
 
@@ -101,9 +102,7 @@ def forecast(
     states = decoder.recurrent.get_initial_state(batch) if states is None else states
     states = [ops.convert_to_tensor(state) for state in tree.flatten(states)]
     _check_states(decoder, states, start.shape[0])
-    is_concrete = backend.is_concrete([start, *states])
-    if is_concrete:
-        _check_numbers(start=start, states=states, known=known)
+    _check_numbers(start=start, states=states, known=known)
     tensors = {"start": start, "states": states, "known": known, "noise": None}
     if samples is not None:
         check_positive_integer("forecast", "samples", samples)
@@ -115,6 +114,7 @@ def forecast(
         draw = keras.random.normal if decoder.output_kind == "normal" else keras.random.uniform
         shape = (batch * samples, steps, decoder.features)
         tensors["noise"] = draw(shape, dtype=decoder.compute_dtype, seed=seed)
+    is_concrete = backend.is_concrete([start, *states])
     said, values, last = _program(decoder, steps, tensors, is_concrete)
     if samples is None:
         return Forecast(values, said, None, last)
@@ -141,8 +141,8 @@ def _check_states(decoder, states, batch):
 
 def _check_numbers(**arguments):
     for name, value in arguments.items():
-        arrays = [ops.convert_to_numpy(ops.cast(x, "float32")) for x in tree.flatten(value) if x is not None]
-        if any(np.isnan(array).any() for array in arrays if array.dtype.kind == "f"):
+        numbers = [x for x in tree.flatten(value) if x is not None and keras.backend.is_float_dtype(x.dtype)]
+        if any(map(holds_nan, numbers)):
             raise ValueError(f"forecast expected numbers, but {name} holds NaN: fill in what is missing.")
 
 

@@ -189,7 +189,7 @@ class Recurrent(keras.layers.RNN):
             # Copies: on PyTorch, the variables are written to before gradients are taken.
             initial_state = tree.map_structure(ops.copy, list(self.states))
         sequences = without_padding(sequences, mask)
-        if _holds_nan(sequences):
+        if holds_nan(sequences):
             raise ValueError(
                 f"Layer {self.name!r} expected numbers in its sequences, but an unmasked step holds NaN. "
                 "Fill or drop missing values, or mask their steps."
@@ -377,8 +377,8 @@ def _step_of(cell, nesting, training, is_masked, dtype):
     return masked(step) if is_masked else step
 
 
-def _holds_nan(x):
-    """Whether x holds NaN; False where that is not known yet."""
+def holds_nan(x: Tensor) -> bool:
+    """Returns whether a tensor holds NaN; False where that is not known yet."""
     suspicious = ops.isnan(ops.sum(x)) if backend.is_concrete(x) else x  # a sum takes a tenth of the time of any
     # In a compiled function of JAX, what is computed from a known tensor is not known.
     return backend.is_concrete(suspicious) and bool(suspicious) and bool(ops.any(ops.isnan(x)))

@@ -52,6 +52,11 @@ def kinds(layers: list[list[State]]) -> list[list[str]]:
     return [[state.kind for state in layer] for layer in layers]
 
 
+def places_by_direction(layers: list[list[State]]) -> list[tuple[int, ...]]:
+    """Returns the places of the states of each layer and direction, the lowest first and forward before backward."""
+    return [group for layer in layers for group in zip(*(state.places for state in layer), strict=True)]
+
+
 def in_words(layers: list[list[State]]) -> str:
     """Returns how many layers these are, and the states of each, for a message."""
     named = [" and ".join(state.kind for state in layer) for layer in layers]

@@ -134,7 +134,6 @@ class ValueDecoder(PlainLoopOfAll, keras.layers.Layer):
         self.known = 0 if known_shape is None else known_shape[-1]
         if not self.recurrent.built:
             self.recurrent.build((batch, time, self.features + self.known), initial_state_shape)
-        self.own.cell.known = self.known
         if not self.head.built:
             self.head.build((batch, time, as_recurrent_cell(self.cell).output_size))
         if self.scheduled_sampling:
@@ -276,7 +275,7 @@ class _OwnValuesCell(RecurrentCell):
     def __init__(self, decoder: ValueDecoder, cell: Any):
         super().__init__(dtype=without_quantization(cell.dtype_policy))
         self.cell, self.head = cell, decoder.head
-        self.draws, self.known = False, 0
+        self.draws = False
         self._features, self._parameters_of, self._value_of = decoder.features, decoder.parameters_of, decoder.value_of
         self.state_size = [decoder.features, *(size_of(spec.shape) for spec in tree.flatten(state_specs(cell)))]
 
@@ -288,8 +287,8 @@ class _OwnValuesCell(RecurrentCell):
         """What is inside is built already."""
 
     def reads(self, features: int) -> int:
-        """Returns how many features the cell inside reads."""
-        return self._features + self.known
+        """Returns how many features the cell inside reads: what is read here, without `is_own` and the noise."""
+        return features - 1 - (self._features if self.draws else 0)
 
     def prepare(self, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         changing, constants = as_recurrent_cell(self.cell).prepare(states[1:])

@@ -1,6 +1,5 @@
 """Writes sentences and their tags to files in columns, and predictions into copies of such files."""
 
-import gzip
 import io
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from rnnkit.annotations import Tokens
-from rnnkit.files import new_file
+from rnnkit.files import compressed, new_file
 from rnnkit.text.columns import DOCUMENT, ColumnFile, Layout, spans
 from rnnkit.text.lines import lines_with_ends
 from rnnkit.text.read_conll import column_file
@@ -240,5 +239,4 @@ def _check(path, tokens, tags, quotes):
 
 def _text(file, path):
     """A file of bytes as one of text, compressed if its name says so."""
-    file = gzip.open(file, "wb") if path.suffix == ".gz" else file
-    return io.TextIOWrapper(file, encoding="utf-8", newline="")
+    return io.TextIOWrapper(compressed(file, path), encoding="utf-8", newline="")

@@ -4,12 +4,11 @@ import gzip
 import os
 import warnings
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnkit.files import new_file
+from rnnkit.files import compressed, new_file
 
 _CHUNK = 2**20  # bytes read at a time
 _ROWS = 2**12  # rows that a table begins with
@@ -52,7 +51,7 @@ def save_word2vec_format(
     """
     words, vectors = check_words_and_vectors("save_word2vec_format", words, vectors)
     encoded = [_encoded(word) for word in words]
-    with new_file(path) as opened, _compressed(opened, path) as file:
+    with new_file(path) as opened, compressed(opened, path) as file:
         file.write(b"%d %d\n" % vectors.shape)
         for word, vector in zip(encoded, vectors, strict=True):
             vector = np.asarray(vector, "<f4")
@@ -190,10 +189,6 @@ def _encoded(word):
 
 def _opened(path):
     return (gzip.open if os.fspath(path).endswith(".gz") else open)(path, "rb")
-
-
-def _compressed(file, path):
-    return gzip.open(file, "wb") if os.fspath(path).endswith(".gz") else nullcontext(file)
 
 
 def _header(file, path):
